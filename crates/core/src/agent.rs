@@ -1,0 +1,41 @@
+//! # Agents
+//!
+//! **What** A configured agent of a workspace: its key, its name, its open config.
+//!
+//! **Invariants** `INV-AGENT-1`: a key names at most one agent of a workspace.
+
+pub mod config;
+pub mod manage;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::{AgentId, WorkspaceId};
+use crate::limits;
+use crate::time::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    pub id: AgentId,
+    pub workspace_id: WorkspaceId,
+    pub agent_key: String,
+    pub name: String,
+    /// The known keys are checked when it is written; unknown ones are kept.
+    pub config: Map<String, Value>,
+    pub active: bool,
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl Agent {
+    /// How many executions of one of its classes may be live, when its config says.
+    pub fn max_concurrency(&self) -> Option<u32> {
+        let value = self.config.get("max_concurrency")?.as_u64()?;
+        Some(value.min(u64::from(limits::CONCURRENCY_MAX)) as u32)
+    }
+
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.config.get(key).and_then(Value::as_str)
+    }
+}

@@ -1,0 +1,62 @@
+//! What a store is asked to do: guarded rows in, found names out.
+//!
+//! **Invariants** A batch is all or nothing. A write whose guard fails makes the whole batch fail
+//! with nothing written.
+
+use crate::id::{TaskId, WorkerId};
+use crate::key::{Key, Row, Version};
+use crate::policy::RuntimeType;
+use crate::stream::Append;
+use crate::time::Timestamp;
+
+/// One row to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    pub key: Key,
+    /// The guard: the version that the row must have; `None`: there must be none.
+    pub expect: Option<Version>,
+    /// The new row, which gets the version after the expected one (1 for a new row); `None`
+    /// removes it.
+    pub row: Option<Row>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub writes: Vec<Write>,
+    /// At most one for each task.
+    pub appends: Vec<Append>,
+}
+
+/// The last `seq` that each append of a batch got, in the batch's order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Committed {
+    pub last_seqs: Vec<u64>,
+}
+
+/// A search by the engine; the answer is names only, and what they mean is decided over the
+/// loaded rows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Find {
+    /// Ready tasks of instances that have room, by the instance's `pass`, then by the task's
+    /// priority, `queued_at` and id; of each instance at most as many as it has room for.
+    Ready { runtime_types: Vec<RuntimeType>, limit: usize },
+    /// What has a time at or before `now`: parked tasks by `wake_at`, workers by `until`.
+    Due { now: Timestamp, limit: usize },
+    /// The leases of a worker.
+    Leases { worker: WorkerId },
+    /// The first task parked on the session.
+    Waiter { workspace: crate::id::WorkspaceId, session: crate::session::SessionId },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    Ready(Vec<TaskId>),
+    Due {
+        tasks: Vec<TaskId>,
+        workers: Vec<WorkerId>,
+        /// The earliest time after `now`, or any at or before it when the limit cut the answer.
+        next: Option<Timestamp>,
+    },
+    Leases(Vec<crate::id::AttemptId>),
+    Waiter(Option<TaskId>),
+}

@@ -1,0 +1,22 @@
+#![forbid(unsafe_code)]
+pub mod agent;
+pub mod attempt;
+pub mod batch;
+pub mod capacity;
+pub mod code;
+pub mod id;
+pub mod idempotency;
+pub mod input;
+pub mod key;
+pub mod lease;
+pub mod limits;
+pub mod machine;
+pub mod policy;
+pub mod run;
+pub mod session;
+pub mod stream;
+pub mod task;
+pub mod text;
+pub mod time;
+pub mod worker;
+pub mod workspace;

@@ -1,0 +1,89 @@
+//! Every cap of the engine, with its unit last, related to its neighbours at compile time.
+
+use crate::time::Span;
+
+/// A message (ACC-8).
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Attachments of one command (ACC-8).
+pub const ATTACHMENTS_MAX: usize = 32;
+/// All attachments of one command together, as JSON text (ACC-8).
+pub const ATTACHMENTS_BYTES_MAX: usize = 10 << 20;
+/// Nesting of a request body (ACC-8).
+pub const PAYLOAD_DEPTH_MAX: usize = 32;
+/// An idempotency key, a session id, a lane (ACC-8).
+pub const KEY_BYTES_MAX: usize = 256;
+/// An agent key: it names a directory.
+pub const AGENT_KEY_BYTES_MAX: usize = 128;
+/// Any other single line of text: labels, names, routing fields.
+pub const TEXT_BYTES_MAX: usize = 4 << 10;
+/// An extra system prompt, and an agent's config as JSON text.
+pub const CONFIG_BYTES_MAX: usize = 256 << 10;
+/// A whole request body: a message and attachments with their JSON around.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Inputs of a task that wait (INP-6).
+pub const INBOX_MAX: usize = 20;
+
+/// `timeout_ms` when none is given (ACC-1).
+pub const TIMEOUT_MS_DEFAULT: u64 = 600_000;
+/// 30 days.
+pub const TIMEOUT_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Resources of a policy (POL-1).
+pub const CPU_MILLIS_MAX: u64 = 32_000;
+pub const MEMORY_BYTES_MAX: u64 = 128 << 30;
+pub const GPUS_MAX: u64 = 8;
+/// Attempts of a run, and the wait between two of them.
+pub const RETRY_ATTEMPTS_MAX: u32 = 100;
+pub const RETRY_DELAY_MS_MAX: u64 = 24 * 3_600_000;
+
+/// Concurrency of a class when nobody set another (DSP-6).
+pub const CONCURRENCY_DEFAULT: u32 = 1;
+pub const CONCURRENCY_MAX: u32 = 10_000;
+/// Failures that degrade an instance (INS-1).
+pub const FAILED_ATTEMPT_THRESHOLD: u32 = 5;
+/// A run that lost this many workers is set aside (RUN-7).
+pub const POISON_LOSSES_MAX: u32 = 3;
+
+/// How long a worker's lease runs from the sending of its last acknowledged heartbeat.
+/// The formula is in `worker::lease`.
+pub const LEASE: Span = Span::millis(8_000);
+/// How often a worker renews its lease.
+pub const HEARTBEAT: Span = Span::millis(2_000);
+/// How long before the end of its lease a worker begins to stop what it runs.
+pub const FENCE: Span = Span::millis(2_000);
+/// A graceful stop of the server extends the leases of its workers to this.
+pub const DRAIN_LEASE: Span = Span::seconds(60);
+/// A dead worker's runs are taken up again within this (RUN-6).
+pub const TAKEOVER_MAX: Span = Span::seconds(10);
+
+const _: () = assert!(HEARTBEAT.0 * 2 < LEASE.0 - FENCE.0, "one lost heartbeat ends no lease");
+const _: () = assert!(LEASE.0 < TAKEOVER_MAX.0, "a lease ends before takeover is promised");
+
+/// Commands decided together: each adds some ten rows, and a batch's latency is everyone's.
+pub const BATCH_COMMANDS_MAX: usize = 512;
+/// Rows of the engine's cache in each of its two generations, at about 1 KiB a row.
+pub const CACHE_ROWS_MAX: usize = 8_192;
+/// How often a batch is decided again after another server's commit got in between.
+pub const DECIDE_RETRIES_MAX: u32 = 8;
+/// Tasks looked for in one search of ready work.
+pub const READY_MAX: usize = 512;
+/// Timers taken in one search of what is due.
+pub const DUE_MAX: usize = 256;
+/// The floor under a lost wake-up.
+pub const POLL_FLOOR: Span = Span::seconds(1);
+
+/// Executions of one worker.
+pub const SLOTS_MAX: u32 = 10_000;
+/// Log records of one chunk, and their data together.
+pub const CHUNK_RECORDS_MAX: usize = 1_024;
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// Rows of one page of a list (API-2).
+pub const PAGE_DEFAULT: usize = 50;
+pub const PAGE_MAX: usize = 200;
+/// Stream records of one page.
+pub const STREAM_PAGE_MAX: usize = 1_000;
+
+const _: () = assert!(MESSAGE_BYTES_MAX + ATTACHMENTS_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
