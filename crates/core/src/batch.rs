@@ -35,7 +35,7 @@ pub struct Committed {
 
 /// A search by the engine; the answer is names only, and what they mean is decided over the
 /// loaded rows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Find {
     /// Ready tasks of instances that have room, by the instance's `pass`, then by the task's
     /// priority, `queued_at` and id; of each instance at most as many as it has room for.
@@ -44,8 +44,8 @@ pub enum Find {
     Due { now: Timestamp, limit: usize },
     /// The leases of a worker.
     Leases { worker: WorkerId },
-    /// The first task parked on the session.
-    Waiter { workspace: crate::id::WorkspaceId, session: crate::session::SessionId },
+    /// The first tasks parked on the session, by `queued_at` and id; at most `limits::WAITERS_MAX`.
+    Waiters { workspace: crate::id::WorkspaceId, session: crate::session::SessionId },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -53,10 +53,11 @@ pub enum Found {
     Ready(Vec<TaskId>),
     Due {
         tasks: Vec<TaskId>,
-        workers: Vec<WorkerId>,
+        /// With the renewal that each was found at.
+        workers: Vec<(WorkerId, u64)>,
         /// The earliest time after `now`, or any at or before it when the limit cut the answer.
         next: Option<Timestamp>,
     },
     Leases(Vec<crate::id::AttemptId>),
-    Waiter(Option<TaskId>),
+    Waiters(Vec<TaskId>),
 }

@@ -58,6 +58,14 @@ pub enum Turn {
     Ended(InputId, Ended),
 }
 
+impl Turn {
+    pub fn input_id(&self) -> InputId {
+        match self {
+            Turn::Given(id) | Turn::Open(id) | Turn::Ended(id, _) => *id,
+        }
+    }
+}
+
 /// The agent's own end-of-work event, as the outcome needs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ended {

@@ -68,6 +68,8 @@ pub const CACHE_ROWS_MAX: usize = 8_192;
 pub const DECIDE_RETRIES_MAX: u32 = 8;
 /// Tasks looked for in one search of ready work.
 pub const READY_MAX: usize = 512;
+/// Parked tasks looked at when a session becomes free.
+pub const WAITERS_MAX: usize = 64;
 /// Timers taken in one search of what is due.
 pub const DUE_MAX: usize = 256;
 /// The floor under a lost wake-up.

@@ -20,7 +20,7 @@ pub mod state;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{AgentId, InputId, RunId, TaskId, WorkspaceId};
+use crate::id::{AgentId, AttemptId, InputId, RunId, TaskId, WorkspaceId};
 use crate::policy::Policy;
 use crate::session::SessionId;
 use crate::time::Timestamp;
@@ -45,6 +45,8 @@ pub struct Run {
     pub instance_key: String,
     /// The input of its turn, until the agent has ended it.
     pub input_id: Option<InputId>,
+    /// The attempt that has the run's lease; `None` between two attempts.
+    pub live_attempt_id: Option<AttemptId>,
     /// Attempts so far; the last one's number.
     pub attempt_count: u32,
     /// Attempts of it that lost their worker (RUN-7).

@@ -32,8 +32,11 @@ pub struct Worker {
     pub incarnation: IncarnationId,
     pub status: Status,
     pub offer: Offer,
-    /// The end of its leases unless it renews; `None` when it holds none and is offline.
+    /// The end of its leases unless it renews, by the clock of the server that renewed it: when
+    /// to look, never the verdict (`lose`). `None` when it is offline.
     pub until: Option<Timestamp>,
+    /// Grows with every renewal: what is watched instead of a clock.
+    pub renewal: u64,
     pub connected_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -1,1 +1,299 @@
-//! x
+//! Claiming a queued task for a worker (DSP-1, DSP-3): its run, attempt, lease and counts are
+//! written together, or none of them.
+
+use serde_json::{Map, Value, json};
+
+use crate::agent::Agent;
+use crate::attempt::{self, Attempt};
+use crate::capacity::Instance;
+use crate::engine::Push;
+use crate::engine::txn::{Decided, Txn, legal};
+use crate::id::{AttemptId, RunId, TaskId, WorkerId};
+use crate::input::{self, Input};
+use crate::lease::{self, Lease, Turn};
+use crate::policy::RuntimeType;
+use crate::run::{self, Run, Usage};
+use crate::session::Session;
+use crate::task::{self, Parked, Task};
+use crate::time::Timestamp;
+use crate::worker::Offer;
+
+/// Everything that a worker needs to carry out an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    pub worker_id: WorkerId,
+    pub lease: Lease,
+    pub attempt_no: u32,
+    pub runtime: String,
+    /// The conversation was begun before: resume it.
+    pub resume: bool,
+    pub task: Task,
+    pub agent: Agent,
+    pub input: Input,
+}
+
+/// Starts the task if it may start; does nothing if it may not (any more).
+pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
+    let Some(mut task) = txn.task(task_id)?.filter(Task::is_ready) else { return Ok(()) };
+    let workspace = txn.known(txn.workspace(task.workspace_id))?;
+    let mut instance = txn.known(txn.instance(task.instance_key.clone()))?;
+    if workspace.paused || instance.room() == 0 {
+        return Ok(());
+    }
+    let session = txn.session(task.workspace_id, task.session_id.clone());
+    let mut session = txn.known(session)?;
+    if session.live_run.is_some() && session.live_run != task.target_run_id {
+        task.parked = Some(Parked::Session);
+        return txn.put_task(task);
+    }
+    let agent = txn.known(txn.agent(task.agent_id))?;
+    let Some(chosen) = choose(txn, &agent, &instance) else { return Ok(()) };
+
+    instance.pass += 1;
+    txn.put_instance(instance);
+    session.term += 1;
+    let mut run = match open_run(txn, &task)? {
+        Some(run) => run,
+        None => new_run(txn, &mut task)?,
+    };
+    let attempt = new_attempt(txn, &run, &chosen, session.term);
+    run.attempt_count = attempt.attempt_no;
+    run.live_attempt_id = Some(attempt.id);
+    run.runtime = Some(chosen.runtime.clone());
+    run.runtime_note = chosen.note.clone();
+    let input_id = run.input_id.expect("a run that is claimed has an input");
+    let input = txn.known(txn.input(input_id))?;
+    let lease = Lease {
+        attempt_id: attempt.id,
+        run_id: run.id,
+        task_id: task.id,
+        workspace_id: task.workspace_id,
+        session_id: task.session_id.clone(),
+        instance_key: task.instance_key.clone(),
+        worker_id: chosen.worker_id.clone(),
+        incarnation: chosen.incarnation,
+        term: session.term,
+        state: lease::State::Granted,
+        turn: Turn::Given(input_id),
+        next_chunk: 0,
+    };
+    let resume = session.begun;
+    session.live_run = Some(run.id);
+    txn.put_session(session);
+    txn.create_lease(lease.clone())?;
+    task.state = legal(task.state.next(task::state::Event::Claim));
+    task.target_run_id = Some(run.id);
+    task.dispatched_at = Some(txn.now);
+    txn.put_task(task.clone())?;
+    let payload = json!({
+        "attempt_no": attempt.attempt_no,
+        "worker_id": chosen.worker_id,
+        "runtime": chosen.runtime,
+    });
+    let Value::Object(detail) = payload.clone() else { unreachable!() };
+    let attempt_no = attempt.attempt_no;
+    txn.event(task.id, Some((run.id, Some(attempt.id))), "accepted", payload);
+    txn.put_attempt(attempt);
+    txn.put_run(run, Some(("accepted", detail)));
+    *txn.staged.promised.entry(chosen.worker_id.clone()).or_default() += 1;
+    let assignment = Assignment {
+        worker_id: chosen.worker_id.clone(),
+        lease,
+        attempt_no,
+        runtime: chosen.runtime,
+        resume,
+        task,
+        agent,
+        input,
+    };
+    txn.push(Push::assign(assignment));
+    Ok(())
+}
+
+/// The worker that is to have it.
+struct Chosen {
+    worker_id: WorkerId,
+    incarnation: crate::id::IncarnationId,
+    runtime: String,
+    note: Option<String>,
+}
+
+/// Of the workers that fit, one that has the agent's program before one that has not (it refuses
+/// and says what is missing), then the one with most free slots.
+fn choose(txn: &Txn<'_>, agent: &Agent, instance: &Instance) -> Option<Chosen> {
+    let runner = agent.text("runner").unwrap_or_default();
+    let fallback = txn.config.fallback_runtime.as_deref();
+    txn.offers
+        .connected()
+        .filter_map(|(worker_id, connected)| {
+            let free = txn.free_slots(worker_id);
+            let (runtime, note) = fit(&connected.offer, instance.runtime_type, fallback)?;
+            let has_runner = connected.offer.runners.iter().any(|offered| offered == runner);
+            (free > 0).then_some(((has_runner, free), worker_id, connected, runtime, note))
+        })
+        .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, worker_id, connected, runtime, note)| Chosen {
+            worker_id: worker_id.clone(),
+            incarnation: connected.incarnation,
+            runtime,
+            note,
+        })
+}
+
+/// The runtime that a worker would use for a policy, and why when it is another than asked for.
+pub fn fit(
+    offer: &Offer,
+    asked: RuntimeType,
+    fallback: Option<&str>,
+) -> Option<(String, Option<String>)> {
+    let offers = |name: &str| offer.runtimes.iter().any(|runtime| runtime == name);
+    if offers(asked.as_str()) {
+        return Some((asked.as_str().to_owned(), None));
+    }
+    let fallback = fallback.filter(|name| offers(name))?;
+    let note = format!(
+        "the policy asks for {asked}, which no worker here offers; \
+         this server's fallback for development is {fallback}"
+    );
+    Some((fallback.to_owned(), Some(note)))
+}
+
+/// The run that waits for its next attempt.
+fn open_run(txn: &Txn<'_>, task: &Task) -> Decided<Option<Run>> {
+    match task.target_run_id {
+        Some(id) => Ok(txn.run(id)?.filter(|run| !run.status.is_terminal())),
+        None => Ok(None),
+    }
+}
+
+/// A new run with the task's first waiting input.
+fn new_run(txn: &mut Txn<'_>, task: &mut Task) -> Decided<Run> {
+    let run_id = RunId(txn.ids.uuid());
+    let input_id = task.inbox.remove(0);
+    let mut input = txn.known(txn.input(input_id))?;
+    input.state = legal(input.state.next(input::state::Event::Take));
+    input.run_id = Some(run_id);
+    txn.put_input(input);
+    Ok(Run {
+        id: run_id,
+        workspace_id: task.workspace_id,
+        agent_id: task.agent_id,
+        origin_task_id: task.id,
+        session_id: task.session_id.clone(),
+        status: run::Status::Accepted,
+        policy: task.policy.clone(),
+        runtime: None,
+        runtime_note: None,
+        provider: None,
+        model: None,
+        timeout_ms: task.details.timeout_ms,
+        instance_key: task.instance_key.clone(),
+        input_id: Some(input_id),
+        live_attempt_id: None,
+        attempt_count: 0,
+        loss_count: 0,
+        turn_count: 0,
+        usage: Usage::default(),
+        result: None,
+        waiting_for_input: false,
+        error: None,
+        failure: None,
+        snapshot_seq: 0,
+        started_at: None,
+        ended_at: None,
+        created_at: txn.now,
+        updated_at: txn.now,
+    })
+}
+
+fn new_attempt(txn: &mut Txn<'_>, run: &Run, chosen: &Chosen, term: u64) -> Attempt {
+    let attempt_no = run.attempt_count + 1;
+    let strategy = match attempt_no {
+        1 => attempt::Strategy::Primary,
+        _ => attempt::Strategy::Retry,
+    };
+    Attempt {
+        id: AttemptId(txn.ids.uuid()),
+        run_id: run.id,
+        task_id: run.origin_task_id,
+        attempt_no,
+        status: attempt::Status::Pending,
+        strategy,
+        worker_id: chosen.worker_id.clone(),
+        term,
+        runtime: Some(chosen.runtime.clone()),
+        provider: None,
+        model: None,
+        exit_code: None,
+        error: None,
+        failure: None,
+        started_at: None,
+        ended_at: None,
+        created_at: txn.now,
+        updated_at: txn.now,
+    }
+}
+
+/// The assignment of a lease once more, for a worker that may not have got it.
+pub(crate) fn again(txn: &Txn<'_>, lease: Lease) -> Decided<Option<Assignment>> {
+    let Turn::Given(input_id) = lease.turn else { return Ok(None) };
+    let attempt = txn.known(txn.attempt(lease.attempt_id))?;
+    let task = txn.known(txn.task(lease.task_id))?;
+    let agent = txn.known(txn.agent(task.agent_id))?;
+    let input = txn.known(txn.input(input_id))?;
+    let session = txn.session(lease.workspace_id, lease.session_id.clone());
+    let resume = txn.known(session)?.begun;
+    Ok(Some(Assignment {
+        worker_id: lease.worker_id.clone(),
+        attempt_no: attempt.attempt_no,
+        runtime: attempt.runtime.unwrap_or_default(),
+        resume,
+        task,
+        agent,
+        input,
+        lease,
+    }))
+}
+
+/// A parked task whose time has come is ready again.
+pub(crate) fn wake(txn: &mut Txn<'_>, task_id: TaskId, now: Timestamp) -> Decided<()> {
+    if let Some(mut task) = txn.task(task_id)?
+        && task.parked == Some(Parked::Timer)
+        && task.wake_at.is_some_and(|at| at <= now)
+    {
+        task.parked = None;
+        task.wake_at = None;
+        txn.put_task(task)?;
+    }
+    Ok(())
+}
+
+/// The session is free: its next waiting task is ready again.
+pub(crate) fn wake_waiter(txn: &mut Txn<'_>, session: &Session) -> Decided<()> {
+    if session.live_run.is_some() || session.waiter_count == 0 {
+        return Ok(());
+    }
+    let find = crate::batch::Find::Waiters {
+        workspace: session.workspace_id,
+        session: session.id.clone(),
+    };
+    let crate::batch::Found::Waiters(waiters) = txn.find(find)?.clone() else {
+        unreachable!("a search is answered in kind")
+    };
+    for id in waiters {
+        let task = txn.known(txn.task(id))?;
+        if task.state == task::State::Queued && task.parked == Some(Parked::Session) {
+            txn.put_task(Task { parked: None, ..task })?;
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// What the snapshot of a run says about an attempt.
+pub(crate) fn detail(attempt: &Attempt) -> Map<String, Value> {
+    let mut detail = Map::new();
+    detail.insert("attempt_id".to_owned(), attempt.id.to_string().into());
+    detail.insert("attempt_no".to_owned(), attempt.attempt_no.into());
+    detail
+}

@@ -1,1 +1,192 @@
-//! x
+//! Sending an input to a task or a run (INP-1 to INP-6).
+
+use serde_json::{Map, Value, json};
+
+use super::{Delivery, Input, Mode, State};
+use crate::code::{Code, Rejection};
+use crate::engine::txn::{Decided, Txn, legal};
+use crate::id::{InputId, RunId, TaskId, WorkspaceId};
+use crate::idempotency::{Receipt, body_hash};
+use crate::key::Key;
+use crate::limits;
+use crate::task::accept::{self, Accepted, check_attachments};
+use crate::task::{self, Task};
+use crate::text::{bounded, trimmed};
+
+/// An input as it came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Submit {
+    pub message: Option<String>,
+    pub queue_mode: Option<String>,
+    pub idempotency_key: Option<String>,
+    /// Refuse if another run is live (INP-4).
+    pub expected_run_id: Option<RunId>,
+    pub attachments: Vec<Value>,
+}
+
+/// What the input is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Task(TaskId),
+    Run(RunId),
+}
+
+/// An input that has been checked.
+pub(crate) struct Submission {
+    pub message: String,
+    pub mode: Mode,
+    pub attachments: Vec<Value>,
+    pub details: Map<String, Value>,
+    pub idempotency_key: String,
+}
+
+pub(crate) fn decide(
+    txn: &mut Txn<'_>,
+    workspace: WorkspaceId,
+    target: Target,
+    submit: &Submit,
+) -> Decided<Accepted> {
+    let message = trimmed(submit.message.clone()).ok_or_else(|| Rejection::required("message"))?;
+    bounded("message", &message, limits::MESSAGE_BYTES_MAX)?;
+    let mode = parse_mode(submit.queue_mode.as_deref())?;
+    let given_key = trimmed(submit.idempotency_key.clone());
+    if let Some(key) = &given_key {
+        bounded("idempotency_key", key, limits::KEY_BYTES_MAX)?;
+    }
+    check_attachments(&submit.attachments)?;
+    let task = match target {
+        Target::Task(id) => txn.task_in(workspace, id)?,
+        Target::Run(id) => {
+            let run = txn.run_in(workspace, id)?;
+            txn.task_in(workspace, run.origin_task_id)?
+        }
+    };
+    let hash = body_hash(&json!({
+        "input": message,
+        "queue_mode": mode.as_str(),
+        "task": task.id,
+        "attachments": submit.attachments,
+        "expected_run_id": submit.expected_run_id,
+    }));
+    let key = given_key.clone().unwrap_or_else(|| txn.ids.uuid().to_string());
+    if given_key.is_some()
+        && let Some(receipt) = txn.receipt(workspace, task.agent_id, key.clone())?
+    {
+        return accept::repeated(txn, &receipt, &hash, &key);
+    }
+    if let Some(expected) = submit.expected_run_id {
+        check_expected(&task, expected)?;
+    }
+    let receipt_key = Key::Receipt(workspace, task.agent_id, key.clone());
+    let submission = Submission {
+        message,
+        mode,
+        attachments: submit.attachments.clone(),
+        details: Map::new(),
+        idempotency_key: key,
+    };
+    let (task, input) = enqueue(txn, task, submission)?;
+    let receipt = Receipt { task_id: task.id, input_id: input.id, body_hash: hash };
+    txn.put_receipt(receipt_key, receipt);
+    Ok(Accepted { task, input, idempotent_hit: false, is_input: true })
+}
+
+fn check_expected(task: &Task, expected: RunId) -> Result<(), Rejection> {
+    let live = task.target_run_id.filter(|_| task.state == task::State::Running);
+    if live == Some(expected) {
+        return Ok(());
+    }
+    let text = match live {
+        Some(live) => format!("the live run is {live}, not {expected}"),
+        None => format!("no run is live; {expected} was expected"),
+    };
+    Err(Rejection::field(Code::ExpectedRun, "expected_run_id", text))
+}
+
+/// INP-2. What this version cannot do yet is refused by name, never done as something else.
+fn parse_mode(given: Option<&str>) -> Result<Mode, Rejection> {
+    let text = given.map(|text| text.trim().to_lowercase()).unwrap_or_default();
+    match text.as_str() {
+        "" => Ok(Mode::Followup),
+        _ => match Mode::parse(&text) {
+            Some(mode @ (Mode::Queue | Mode::Followup)) => Ok(mode),
+            _ => Err(Rejection::invalid(
+                "queue_mode",
+                format!("invalid queue_mode: {text:?}; allowed: queue, followup"),
+            )),
+        },
+    }
+}
+
+/// Puts an input at the end of the task's inbox; a task that had come to rest is queued again.
+pub(crate) fn enqueue(
+    txn: &mut Txn<'_>,
+    mut task: Task,
+    submission: Submission,
+) -> Decided<(Task, Input)> {
+    if task.inbox.len() >= limits::INBOX_MAX {
+        let text = format!(
+            "{} inputs wait for the task {}; at most {} may wait",
+            task.inbox.len(),
+            task.id,
+            limits::INBOX_MAX
+        );
+        return Err(Rejection::new(Code::InboxFull, text).into());
+    }
+    let restarts = !matches!(task.state, task::State::Queued | task::State::Running);
+    let delivery = if restarts { Delivery::Restarted } else { Delivery::Queued };
+    let input = Input {
+        id: InputId(txn.ids.uuid()),
+        workspace_id: task.workspace_id,
+        task_id: task.id,
+        mode: submission.mode,
+        message: submission.message,
+        attachments: submission.attachments,
+        details: submission.details,
+        idempotency_key: submission.idempotency_key,
+        state: State::Waiting,
+        delivery,
+        outcome: None,
+        reason: None,
+        run_id: None,
+        created_at: txn.now,
+        updated_at: txn.now,
+    };
+    task.inbox.push(input.id);
+    if restarts {
+        task.state = legal(task.state.next(task::state::Event::Restart));
+        task.queued_at = Some(txn.now);
+        task.error = None;
+        task.dropped_reason = None;
+        task.cancel_requested_at = None;
+        task.archived_at = None;
+    }
+    let event = if restarts { "task_restarted" } else { "input_queued" };
+    let payload = json!({ "input_id": input.id, "queue_mode": input.mode.as_str() });
+    txn.event(task.id, None, event, payload);
+    txn.put_input(input.clone());
+    txn.put_task(task.clone())?;
+    Ok((task, input))
+}
+
+/// Records the one outcome of an input (INV-INPUT-1).
+pub(crate) fn settle(
+    txn: &mut Txn<'_>,
+    mut input: Input,
+    outcome: super::Outcome,
+    reason: Option<&str>,
+) {
+    input.state = legal(input.state.next(super::state::Event::Settle));
+    input.outcome = Some(outcome);
+    input.reason = reason.map(str::to_owned);
+    txn.put_input(input);
+}
+
+/// Drops every waiting input of a task; the inbox is empty afterwards.
+pub(crate) fn drop_waiting(txn: &mut Txn<'_>, task: &mut Task, reason: &str) -> Decided<()> {
+    for id in std::mem::take(&mut task.inbox) {
+        let input = txn.known(txn.input(id))?;
+        settle(txn, input, super::Outcome::Dropped, Some(reason));
+    }
+    Ok(())
+}

@@ -1,1 +1,236 @@
-//! x
+//! What a worker reports while an execution is on its way: started, turn taken, turn ended.
+//!
+//! Every report may come twice: one that is repeated changes nothing and is answered as before.
+
+use serde_json::{Value, json};
+
+use super::Usage;
+use crate::attempt;
+use crate::capacity::claim::detail;
+use crate::engine::txn::{Decided, Txn, legal};
+use crate::id::{AttemptId, IncarnationId, InputId, WorkerId};
+use crate::input::{self, Input, Outcome};
+use crate::lease::{self, Ended, Lease, Turn};
+use crate::limits;
+use crate::run;
+use crate::run::outcome::{Cause, Failure};
+use crate::text::shortened;
+
+/// One thing that happened to an execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    pub attempt_id: AttemptId,
+    pub term: u64,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// The sandbox is up and the agent's process runs in it.
+    Started { provider: Option<String>, model: Option<String> },
+    /// The agent has taken the input.
+    TurnStarted { input_id: InputId },
+    /// The agent's own end-of-work event.
+    TurnEnded(Box<TurnEnded>),
+    /// Nothing of the execution is left on the worker.
+    Ended { cause: Cause, detail: String },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TurnEnded {
+    pub input_id: InputId,
+    pub is_error: bool,
+    pub reason: String,
+    pub text: String,
+    pub waiting_for_input: bool,
+    pub usage: Usage,
+    pub failure: Option<Failure>,
+    /// The process can take no further turn.
+    pub last: bool,
+}
+
+/// The answer to an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    Accepted,
+    /// The term is old or the execution is settled: stop it and report no more of it.
+    Fenced,
+    /// The next turn.
+    Next(Box<Input>),
+    /// Close the agent and report the end.
+    Close,
+    /// It cannot follow what was reported before.
+    Illegal,
+}
+
+/// Who writes: a worker's process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer {
+    pub worker_id: WorkerId,
+    pub incarnation: IncarnationId,
+}
+
+/// The lease, if the writer may still write under it (INV-LEASE-1).
+pub(crate) fn held(
+    txn: &Txn<'_>,
+    writer: &Writer,
+    attempt_id: AttemptId,
+    term: u64,
+) -> Decided<Option<Lease>> {
+    Ok(txn.lease(attempt_id)?.filter(|lease| {
+        lease.term == term
+            && lease.worker_id == writer.worker_id
+            && lease.incarnation == writer.incarnation
+    }))
+}
+
+pub(crate) fn decide(txn: &mut Txn<'_>, writer: &Writer, event: &Event) -> Decided<Verdict> {
+    let Some(lease) = held(txn, writer, event.attempt_id, event.term)? else {
+        return Ok(Verdict::Fenced);
+    };
+    match &event.what {
+        What::Started { provider, model } => started(txn, lease, provider, model),
+        What::TurnStarted { input_id } => turn_started(txn, lease, *input_id),
+        What::TurnEnded(ended) => turn_ended(txn, lease, ended),
+        What::Ended { cause, detail } => {
+            super::finish::finish(txn, lease, cause, detail)?;
+            Ok(Verdict::Accepted)
+        }
+    }
+}
+
+fn started(
+    txn: &mut Txn<'_>,
+    mut lease: Lease,
+    provider: &Option<String>,
+    model: &Option<String>,
+) -> Decided<Verdict> {
+    let mut attempt = txn.known(txn.attempt(lease.attempt_id))?;
+    if attempt.status != attempt::Status::Pending {
+        return Ok(Verdict::Accepted);
+    }
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    attempt.status = legal(attempt.status.next(attempt::state::Event::Start));
+    attempt.started_at = Some(txn.now);
+    attempt.provider = provider.clone();
+    attempt.model = model.clone();
+    run.status = legal(run.status.next(run::state::Event::Start));
+    run.started_at = run.started_at.or(Some(txn.now));
+    run.provider = provider.clone();
+    run.model = model.clone();
+    lease.state = legal(lease.state.next(lease::state::Event::Confirm));
+    let at = Some((run.id, Some(attempt.id)));
+    txn.event(run.origin_task_id, at, "started", json!({ "attempt_no": attempt.attempt_no }));
+    let detail = detail(&attempt);
+    txn.put_attempt(attempt);
+    txn.put_run(run, Some(("started", detail)));
+    txn.put_lease(lease)?;
+    Ok(Verdict::Accepted)
+}
+
+fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decided<Verdict> {
+    match &lease.turn {
+        Turn::Given(given) if *given == input_id => {}
+        Turn::Open(open) if *open == input_id => return Ok(Verdict::Accepted),
+        Turn::Ended(ended, _) if *ended == input_id => return Ok(Verdict::Accepted),
+        _ => return Ok(Verdict::Illegal),
+    }
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    let input = txn.known(txn.input(input_id))?;
+    if input.state == input::State::Taken {
+        let outcome = match (run.turn_count, input.delivery) {
+            (0, input::Delivery::Restarted) => Outcome::Restarted,
+            _ => Outcome::Turn,
+        };
+        input::submit::settle(txn, input, outcome, None);
+    }
+    let session = txn.session(lease.workspace_id, lease.session_id.clone());
+    let mut session = txn.known(session)?;
+    if !session.begun {
+        session.begun = true;
+        txn.put_session(session);
+    }
+    run.turn_count += 1;
+    let at = Some((run.id, Some(lease.attempt_id)));
+    let payload = json!({ "input_id": input_id, "turn": run.turn_count });
+    txn.event(run.origin_task_id, at, "turn_started", payload);
+    txn.put_run(run, None);
+    lease.turn = Turn::Open(input_id);
+    txn.put_lease(lease)?;
+    Ok(Verdict::Accepted)
+}
+
+fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided<Verdict> {
+    match &lease.turn {
+        Turn::Open(open) if *open == ended.input_id => {}
+        Turn::Given(given) if *given == ended.input_id => {
+            // The agent ended a turn whose start got lost on its way: it did take the input.
+            let attempt_id = lease.attempt_id;
+            turn_started(txn, lease, ended.input_id)?;
+            lease = txn.known(txn.lease(attempt_id))?;
+        }
+        Turn::Ended(id, _) if *id == ended.input_id => return Ok(Verdict::Close),
+        Turn::Given(next) | Turn::Open(next) => {
+            // The turn before this one, told again: its answer was the next input.
+            let input = txn.known(txn.input(*next))?;
+            return Ok(Verdict::Next(Box::new(input)));
+        }
+        Turn::Ended(..) => return Ok(Verdict::Illegal),
+    }
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    let mut task = txn.known(txn.task(lease.task_id))?;
+    run.usage.add(ended.usage);
+    run.result = Some(shortened(&ended.text, limits::CONFIG_BYTES_MAX).to_owned());
+    run.waiting_for_input = ended.waiting_for_input;
+    run.input_id = None;
+    let at = Some((run.id, Some(lease.attempt_id)));
+    txn.event(run.origin_task_id, at, "turn_ended", turn_payload(&run, ended));
+    let goes_on = !ended.is_error
+        && !ended.last
+        && task.cancel_requested_at.is_none()
+        && !task.inbox.is_empty();
+    let verdict = if goes_on {
+        let next = task.inbox.remove(0);
+        let mut input = txn.known(txn.input(next))?;
+        input.state = legal(input.state.next(input::state::Event::Take));
+        input.run_id = Some(run.id);
+        txn.put_input(input.clone());
+        run.input_id = Some(next);
+        lease.turn = Turn::Given(next);
+        txn.put_task(task)?;
+        Verdict::Next(Box::new(input))
+    } else {
+        let end = Ended {
+            is_error: ended.is_error,
+            reason: ended.reason.clone(),
+            text: match ended.is_error {
+                true => shortened(&ended.text, limits::TEXT_BYTES_MAX).to_owned(),
+                false => String::new(),
+            },
+            waiting_for_input: ended.waiting_for_input,
+            failure: ended.failure,
+        };
+        lease.turn = Turn::Ended(ended.input_id, end);
+        Verdict::Close
+    };
+    txn.put_run(run, None);
+    txn.put_lease(lease)?;
+    Ok(verdict)
+}
+
+fn turn_payload(run: &run::Run, ended: &TurnEnded) -> Value {
+    json!({
+        "input_id": ended.input_id,
+        "turn": run.turn_count,
+        "is_error": ended.is_error,
+        "reason": ended.reason,
+        "waiting_for_input": ended.waiting_for_input,
+        "usage": {
+            "input_tokens": ended.usage.input_tokens,
+            "output_tokens": ended.usage.output_tokens,
+            "cache_read_tokens": ended.usage.cache_read_tokens,
+            "cache_write_tokens": ended.usage.cache_write_tokens,
+            "cost_micro_usd": ended.usage.cost_micro_usd,
+        },
+    })
+}

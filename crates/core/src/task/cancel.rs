@@ -1,1 +1,83 @@
-//! x
+//! Cancelling a task or a run (RUN-8): durable, and it always wins.
+
+use serde_json::json;
+
+use super::{State, Task, state};
+use crate::capacity::claim::wake_waiter;
+use crate::code::{Code, Rejection};
+use crate::engine::txn::{Decided, Txn, legal};
+use crate::id::{AttemptId, RunId, TaskId, WorkspaceId};
+use crate::input::submit;
+use crate::run::finish;
+
+/// What a cancel did at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cancelled {
+    pub task: Task,
+    /// It is settled; otherwise the worker is being told to stop.
+    pub settled: bool,
+}
+
+pub(crate) fn task(txn: &mut Txn<'_>, workspace: WorkspaceId, id: TaskId) -> Decided<Cancelled> {
+    let task = txn.task_in(workspace, id)?;
+    if task.state.is_terminal() {
+        let text = format!("the task {id} is {} and cannot be cancelled", task.state);
+        return Err(Rejection::new(Code::TaskNotCancellable, text).into());
+    }
+    cancel(txn, task)
+}
+
+pub(crate) fn run(txn: &mut Txn<'_>, workspace: WorkspaceId, id: RunId) -> Decided<Cancelled> {
+    let run = txn.run_in(workspace, id)?;
+    if run.status.is_terminal() {
+        let text = format!("the run {id} has ended ({}) and cannot be cancelled", run.status);
+        return Err(Rejection::new(Code::RunNotCancellable, text).into());
+    }
+    let task = txn.known(txn.task(run.origin_task_id))?;
+    cancel(txn, task)
+}
+
+fn cancel(txn: &mut Txn<'_>, mut task: Task) -> Decided<Cancelled> {
+    if task.cancel_requested_at.is_some() {
+        return Ok(Cancelled { task, settled: false });
+    }
+    task.cancel_requested_at = Some(txn.now);
+    if task.state == State::Running {
+        let attempt = live_attempt(txn, &task)?;
+        let lease = txn.known(txn.lease(attempt))?;
+        txn.put_task(task.clone())?;
+        finish::stop(txn, lease)?;
+        return Ok(Cancelled { task, settled: false });
+    }
+    let open = match task.target_run_id {
+        Some(id) => txn.run(id)?.filter(|run| !run.status.is_terminal()),
+        None => None,
+    };
+    let was_ready = task.is_ready();
+    task.state = legal(task.state.next(state::Event::Cancel));
+    task.parked = None;
+    task.wake_at = None;
+    submit::drop_waiting(txn, &mut task, "cancelled")?;
+    txn.put_task(task.clone())?;
+    match open {
+        Some(run) => finish::cancel_idle(txn, &mut task, run)?,
+        None => {
+            let at = task.target_run_id.map(|id| (id, None));
+            txn.event(task.id, at, "task_cancelled", json!({}));
+            if was_ready {
+                // It may have been the one that its session's other tasks waited behind.
+                let session = txn.session(task.workspace_id, task.session_id.clone());
+                let session = txn.known(session)?;
+                wake_waiter(txn, &session)?;
+            }
+        }
+    }
+    Ok(Cancelled { task, settled: true })
+}
+
+/// The attempt whose lease the task's run has.
+fn live_attempt(txn: &Txn<'_>, task: &Task) -> Decided<AttemptId> {
+    let run_id = task.target_run_id.expect("INV-TASK-3: a running task has a run");
+    let run = txn.known(txn.run(run_id))?;
+    Ok(run.live_attempt_id.expect("INV-ATTEMPT-1: a live run has an attempt with a lease"))
+}

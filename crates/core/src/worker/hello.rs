@@ -1,1 +1,113 @@
-//! x
+//! A worker connects: what it still holds, what is lost, what it has not got yet.
+
+use super::{Offer, Status, Worker};
+use crate::batch::{Find, Found};
+use crate::capacity::claim;
+use crate::code::{Code, Rejection};
+use crate::engine::Push;
+use crate::engine::txn::{Decided, Txn};
+use crate::id::AttemptId;
+use crate::lease::{self, Lease, Turn};
+use crate::limits;
+use crate::run::finish::finish;
+use crate::run::outcome::Cause;
+use crate::run::start::{Writer, held};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hello {
+    pub writer: Writer,
+    pub offer: Offer,
+    /// What still runs there.
+    pub held: Vec<Held>,
+}
+
+/// An execution that a worker says it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub attempt_id: AttemptId,
+    pub term: u64,
+}
+
+/// What a worker is to do about what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orders {
+    /// No longer its own: stop them, report nothing.
+    pub lost: Vec<AttemptId>,
+    /// Stop them, and report the end.
+    pub cancel: Vec<AttemptId>,
+}
+
+pub(crate) fn decide(txn: &mut Txn<'_>, hello: &Hello) -> Decided<Orders> {
+    let id = &hello.writer.worker_id;
+    if id.0.is_empty() || id.0.len() > limits::AGENT_KEY_BYTES_MAX {
+        let text = format!("a worker_id has 1 to {} bytes", limits::AGENT_KEY_BYTES_MAX);
+        return Err(Rejection::field(Code::InvalidField, "worker_id", text).into());
+    }
+    let before = txn.worker(id.clone())?;
+    for lease in leases(txn, hello)? {
+        let foreign = lease.incarnation != hello.writer.incarnation;
+        let forgotten = !holds(&hello.held, &lease) && !matches!(lease.turn, Turn::Given(_));
+        if foreign || forgotten {
+            finish(txn, lease, &Cause::Lost, "its worker started anew")?;
+        }
+    }
+    txn.put_worker(Worker {
+        id: id.clone(),
+        incarnation: hello.writer.incarnation,
+        status: Status::Available,
+        offer: hello.offer.clone(),
+        until: Some(txn.now + limits::LEASE),
+        renewal: before.map_or(1, |worker| worker.renewal + 1),
+        connected_at: txn.now,
+        updated_at: txn.now,
+    });
+    orders(txn, &hello.writer, &hello.held)
+}
+
+fn leases(txn: &Txn<'_>, hello: &Hello) -> Decided<Vec<Lease>> {
+    let find = Find::Leases { worker: hello.writer.worker_id.clone() };
+    let Found::Leases(ids) = txn.find(find)?.clone() else {
+        unreachable!("a search is answered in kind")
+    };
+    let mut leases = Vec::with_capacity(ids.len());
+    for id in ids {
+        leases.extend(txn.lease(id)?);
+    }
+    Ok(leases)
+}
+
+fn holds(held: &[Held], lease: &Lease) -> bool {
+    held.iter().any(|one| one.attempt_id == lease.attempt_id && one.term == lease.term)
+}
+
+/// Of what a worker holds: what is lost, and what is to be cancelled. What it has been given and
+/// does not hold is given again.
+pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> Decided<Orders> {
+    let mut orders = Orders::default();
+    for one in holding {
+        match held(txn, writer, one.attempt_id, one.term)? {
+            None => orders.lost.push(one.attempt_id),
+            Some(lease) if lease.state == lease::State::Stopping => {
+                orders.cancel.push(one.attempt_id);
+            }
+            Some(_) => {}
+        }
+    }
+    let find = Find::Leases { worker: writer.worker_id.clone() };
+    let Found::Leases(ids) = txn.find(find)?.clone() else {
+        unreachable!("a search is answered in kind")
+    };
+    for id in ids {
+        let Some(lease) = txn.lease(id)? else { continue };
+        if lease.incarnation != writer.incarnation || holds(holding, &lease) {
+            continue;
+        }
+        if lease.state == lease::State::Stopping && matches!(lease.turn, Turn::Given(_)) {
+            // It never got there: nothing of it runs.
+            finish(txn, lease, &Cause::Stopped, "")?;
+        } else if let Some(assignment) = claim::again(txn, lease)? {
+            txn.push(Push::assign(assignment));
+        }
+    }
+    Ok(orders)
+}

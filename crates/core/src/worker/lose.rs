@@ -1,1 +1,50 @@
-//! x
+//! A worker is gone: it said goodbye, or its lease has run out.
+//!
+//! A lease is over when this server has seen the same renewal for the whole of `limits::LEASE` by
+//! its own clock. So neither another server's clock nor a restart can end one early: a server
+//! that has just started waits a whole lease before it gives anything away.
+
+use super::{Status, Worker};
+use crate::batch::{Find, Found};
+use crate::engine::txn::{Decided, Txn};
+use crate::id::WorkerId;
+use crate::run::finish::finish;
+use crate::run::outcome::Cause;
+use crate::run::start::Writer;
+
+/// The lease has run out, if the renewal is still the one that was watched.
+pub(crate) fn expire(txn: &mut Txn<'_>, id: &WorkerId, renewal: u64) -> Decided<()> {
+    match txn.worker(id.clone())? {
+        Some(worker) if worker.renewal == renewal && worker.status != Status::Offline => {
+            lose(txn, worker, "its worker was lost")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The worker has stopped and holds nothing.
+pub(crate) fn goodbye(txn: &mut Txn<'_>, writer: &Writer) -> Decided<()> {
+    match txn.worker(writer.worker_id.clone())? {
+        Some(worker) if worker.incarnation == writer.incarnation => {
+            lose(txn, worker, "its worker was stopped")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lose(txn: &mut Txn<'_>, mut worker: Worker, why: &str) -> Decided<()> {
+    let find = Find::Leases { worker: worker.id.clone() };
+    let Found::Leases(ids) = txn.find(find)?.clone() else {
+        unreachable!("a search is answered in kind")
+    };
+    for id in ids {
+        if let Some(lease) = txn.lease(id)? {
+            finish(txn, lease, &Cause::Lost, why)?;
+        }
+    }
+    worker.status = Status::Offline;
+    worker.until = None;
+    worker.renewal += 1;
+    txn.put_worker(worker);
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Everything that can be asked of the engine, and every answer: closed enums.
+
+use crate::agent::Agent;
+use crate::agent::manage::{CreateAgent, UpdateAgent};
+use crate::id::{RunId, TaskId, WorkerId, WorkspaceId};
+use crate::input::submit::{Submit, Target};
+use crate::run::start::{Event, Verdict, Writer};
+use crate::task::Task;
+use crate::task::accept::{Accept, Accepted};
+use crate::task::cancel::Cancelled;
+use crate::worker::append::{Chunk, ChunkAck};
+use crate::worker::beat::Beat;
+use crate::worker::hello::{Hello, Orders};
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    Accept { workspace: WorkspaceId, accept: Box<Accept> },
+    Submit { workspace: WorkspaceId, target: Target, submit: Box<Submit> },
+    CancelTask { workspace: WorkspaceId, task: TaskId },
+    CancelRun { workspace: WorkspaceId, run: RunId },
+    ArchiveTask { workspace: WorkspaceId, task: TaskId },
+    CreateAgent { workspace: WorkspaceId, create: Box<CreateAgent> },
+    UpdateAgent { workspace: WorkspaceId, agent: String, update: Box<UpdateAgent> },
+    DeleteAgent { workspace: WorkspaceId, agent: String },
+
+    // From workers.
+    Hello(Box<Hello>),
+    Beat(Box<Beat>),
+    Report { writer: Writer, events: Vec<Event> },
+    Append { writer: Writer, chunks: Vec<Chunk> },
+    Goodbye(Writer),
+
+    // From the engine to itself.
+    Claim(TaskId),
+    Wake(TaskId),
+    Expire { worker: WorkerId, renewal: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Accepted(Box<Accepted>),
+    Cancelled(Box<Cancelled>),
+    Task(Box<Task>),
+    Agent(Box<Agent>),
+    Orders(Orders),
+    /// A heartbeat of a worker that is not known: it must say hello with a new incarnation.
+    UnknownWorker,
+    Verdicts(Vec<Verdict>),
+    ChunkAcks(Vec<ChunkAck>),
+    Done,
+}

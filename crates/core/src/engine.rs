@@ -1,0 +1,460 @@
+//! # The engine
+//!
+//! **What** The one place that decides. Commands go in; what is to be read, written, told and
+//! waited for comes out. It has no clock, no I/O and no threads.
+//!
+//! **The contract** After every [`Engine::handle`] the driver drains [`Engine::poll`] until it
+//! returns [`Output::WaitUntil`]. Of `Load`, `Find` and `Commit` at most one is unanswered at a
+//! time; its answer goes in through `handle`. `now` never goes back within one engine. A reply
+//! and a push are handed out only after the batch that carries them has committed.
+//!
+//! While a commit is on its way commands gather; the next round takes up to
+//! `limits::BATCH_COMMANDS_MAX` of them. Group commit is a property of this shape.
+//!
+//! **Invariants** `INV-ENGINE-1`: nothing is told to anyone before it is durable. `INV-ENGINE-2`:
+//! every command gets exactly one reply. `INV-ENGINE-3`: deciding is pure, so a round may be
+//! decided again on fresh rows.
+//!
+//! **Failure** A failed guard: the rows are read anew and the round is decided again. A store that
+//! cannot be used: every command of the round is answered `unavailable`, nothing was written.
+//!
+//! **Not here** The rules (one file for each command, beside its noun), SQL, sockets.
+
+pub mod offers;
+
+mod cache;
+mod round;
+pub(crate) mod txn;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::batch::{Batch, Committed, Find, Found};
+use crate::capacity::claim::Assignment;
+use crate::code::Rejection;
+use crate::command::{Answer, Command};
+use crate::id::{AttemptId, Seed, TaskId, WorkerId};
+use crate::key::{Key, Loaded, Row};
+use crate::lease::Lease;
+use crate::limits;
+use crate::time::Timestamp;
+use cache::Cache;
+pub use offers::{Connected, Link, Offers};
+use round::{Round, Work};
+
+/// How the engine behaves on this server.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The runtime to use in development where no worker offers the one asked for (POL-4).
+    pub fallback_runtime: Option<String>,
+}
+
+/// Names a question until it is answered.
+pub type Ticket = u64;
+
+#[derive(Debug)]
+pub enum Input {
+    Ask { ticket: Ticket, command: Command, seed: Seed },
+    /// The answer to `Output::Load`.
+    Loaded(Vec<Loaded>),
+    /// The answer to `Output::Find`.
+    Found(Find, Found),
+    /// The answer to `Output::Commit`.
+    Committed(Committed),
+    /// The store's "no" to what was asked last.
+    Failed(StoreFailure),
+    /// A worker's hello was answered over this connection: it can be given work.
+    Connected { worker: WorkerId, connected: Connected },
+    Disconnected { worker: WorkerId, link: Link },
+    /// The worker has offered to take this many over the connection in all.
+    Offered { worker: WorkerId, link: Link, total: u64 },
+    /// Time has passed, or a hint came that others have changed the store.
+    Tick,
+}
+
+/// What is known of the write when the store failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFailure {
+    /// A guard failed, nothing was written.
+    Conflict,
+    /// Nothing was written.
+    Unavailable,
+    /// It may have been written.
+    Unknown,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Output {
+    Load(Vec<Key>),
+    Find(Find),
+    Commit(Batch),
+    Reply(Ticket, Result<Answer, Refused>),
+    Push(Link, Push),
+    /// The task's stream has grown to this `seq`.
+    Appended(TaskId, u64),
+    /// Nothing to do before this time or the next input.
+    WaitUntil(Timestamp),
+}
+
+/// A command that had no effect, or may have had one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    Rejected(Rejection),
+    /// The store could not be used; nothing was written.
+    Unavailable,
+    /// The store did not say: repeat it with the same idempotency key.
+    Unknown,
+}
+
+/// Something to be told to a worker. It may be lost: the worker's heartbeats bring it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    pub worker_id: WorkerId,
+    pub what: PushKind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum PushKind {
+    Assign(Box<Assignment>),
+    Cancel(AttemptId),
+}
+
+impl Push {
+    pub(crate) fn assign(assignment: Assignment) -> Push {
+        let worker_id = assignment.worker_id.clone();
+        Push { worker_id, what: PushKind::Assign(Box::new(assignment)) }
+    }
+
+    pub(crate) fn cancel(lease: &Lease) -> Push {
+        Push { worker_id: lease.worker_id.clone(), what: PushKind::Cancel(lease.attempt_id) }
+    }
+}
+
+/// What the engine waits for.
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    /// Rows or searches of the round.
+    Reading(Round),
+    Committing(Round),
+    /// What is due.
+    SeekingDue,
+    /// Ready work.
+    SeekingReady,
+}
+
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    now: Timestamp,
+    seeds: crate::id::Ids,
+    inbox: VecDeque<Work>,
+    outputs: VecDeque<Output>,
+    phase: Phase,
+    cache: Cache,
+    offers: Offers,
+    /// Ready work may be there that was not looked for.
+    ready: bool,
+    /// The last search for ready work was cut by its limit: when that work has moved, look again.
+    cut: bool,
+    /// When to look for what is due.
+    due_at: Timestamp,
+    /// When to look for ready work although nothing told of any.
+    floor_at: Timestamp,
+    /// For each worker the renewal that was seen last, and since when (see `worker::lose`).
+    watched: BTreeMap<WorkerId, (u64, Timestamp)>,
+}
+
+impl Engine {
+    pub fn new(config: Config, now: Timestamp, seed: Seed) -> Self {
+        Engine {
+            config,
+            now,
+            seeds: crate::id::Ids::new(now, seed),
+            inbox: VecDeque::new(),
+            outputs: VecDeque::new(),
+            phase: Phase::Idle,
+            cache: Cache::default(),
+            offers: Offers::default(),
+            ready: true,
+            cut: false,
+            due_at: now,
+            floor_at: now,
+            watched: BTreeMap::new(),
+        }
+    }
+
+    pub fn handle(&mut self, input: Input, now: Timestamp) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Ask { ticket, command, seed } => {
+                if let Command::Hello(hello) = &command {
+                    // Nothing is given over a connection that is being replaced.
+                    self.offers.forget(&hello.writer.worker_id);
+                }
+                self.inbox.push_back(Work { command, seed, ticket: Some(ticket) });
+            }
+            Input::Loaded(rows) => self.loaded(rows),
+            Input::Found(find, found) => self.found(find, found),
+            Input::Committed(committed) => self.committed(committed),
+            Input::Failed(failure) => self.failed(failure),
+            Input::Connected { worker, connected } => {
+                self.offers.connect(worker, connected);
+                self.ready = true;
+            }
+            Input::Disconnected { worker, link } => self.offers.disconnect(&worker, link),
+            Input::Offered { worker, link, total } => {
+                self.offers.offer(&worker, link, total);
+                self.ready = true;
+            }
+            Input::Tick => {}
+        }
+    }
+
+    pub fn poll(&mut self) -> Output {
+        if self.outputs.is_empty() && matches!(self.phase, Phase::Idle) {
+            self.begin();
+        }
+        self.outputs.pop_front().unwrap_or(Output::WaitUntil(self.wakes_at()))
+    }
+
+    /// When there is something to do by itself.
+    fn wakes_at(&self) -> Timestamp {
+        match self.phase {
+            Phase::Idle => self.due_at.min(self.floor_at),
+            _ => Timestamp::MAX,
+        }
+    }
+
+    /// Starts the next piece of work, the first of: what is due, ready work, commands.
+    fn begin(&mut self) {
+        if self.now >= self.due_at {
+            self.phase = Phase::SeekingDue;
+            self.outputs.push_back(Output::Find(Find::Due { now: self.now, limit: limits::DUE_MAX }));
+            return;
+        }
+        if self.now >= self.floor_at {
+            self.floor_at = self.now + limits::POLL_FLOOR;
+            self.ready = true;
+        }
+        if self.ready
+            && let Some(find) = self.find_ready()
+        {
+            self.ready = false;
+            self.phase = Phase::SeekingReady;
+            self.outputs.push_back(Output::Find(find));
+            return;
+        }
+        if self.inbox.is_empty() {
+            return;
+        }
+        let count = self.inbox.len().min(limits::BATCH_COMMANDS_MAX);
+        let round = Round::new(self.inbox.drain(..count).collect(), self.now);
+        self.advance(round);
+    }
+
+    /// The search for ready work that the connected workers could take.
+    fn find_ready(&self) -> Option<Find> {
+        let limit = self.offers.free_in_all().min(limits::READY_MAX);
+        let fallback = self.config.fallback_runtime.as_deref();
+        let fits = |runtime_type: &crate::policy::RuntimeType| {
+            self.offers.connected().any(|(worker, connected)| {
+                self.offers.free(worker) > 0
+                    && crate::capacity::claim::fit(&connected.offer, *runtime_type, fallback)
+                        .is_some()
+            })
+        };
+        let runtime_types: Vec<_> =
+            crate::policy::RuntimeType::ALL.iter().copied().filter(fits).collect();
+        (limit > 0 && !runtime_types.is_empty()).then_some(Find::Ready { runtime_types, limit })
+    }
+
+    /// Decides as far as the rows that are there allow.
+    fn advance(&mut self, mut round: Round) {
+        match round.decide(&self.config, &self.offers, &mut self.cache) {
+            round::Step::Read(keys, finds) => {
+                if !keys.is_empty() {
+                    self.outputs.push_back(Output::Load(keys));
+                } else {
+                    let find = finds.into_iter().next().expect("something is missing");
+                    self.outputs.push_back(Output::Find(find));
+                }
+                self.phase = Phase::Reading(round);
+            }
+            round::Step::Commit(batch) => {
+                self.outputs.push_back(Output::Commit(batch));
+                self.phase = Phase::Committing(round);
+            }
+            round::Step::Nothing => {
+                self.phase = Phase::Idle;
+                self.tell(round);
+            }
+        }
+    }
+
+    fn loaded(&mut self, rows: Vec<Loaded>) {
+        let Phase::Reading(mut round) = self.take_phase() else {
+            panic!("INV: rows that nobody asked for")
+        };
+        for (key, row) in rows {
+            if let Some((version, row)) = &row {
+                self.cache.put(key.clone(), *version, row.clone());
+            }
+            round.reads.rows.insert(key, row);
+        }
+        self.advance(round);
+    }
+
+    fn found(&mut self, find: Find, found: Found) {
+        match (self.take_phase(), found) {
+            (Phase::Reading(mut round), found) => {
+                round.reads.finds.insert(find, found);
+                self.advance(round);
+            }
+            (Phase::SeekingReady, Found::Ready(tasks)) => {
+                let Find::Ready { limit, .. } = find else { unreachable!("a search for ready work") };
+                self.cut = tasks.len() >= limit;
+                for task in tasks.into_iter().rev() {
+                    self.work_first(Command::Claim(task));
+                }
+                self.begin_commands();
+            }
+            (Phase::SeekingDue, Found::Due { tasks, workers, next }) => {
+                self.due_at = next.unwrap_or(Timestamp::MAX);
+                for task in tasks {
+                    self.work_first(Command::Wake(task));
+                }
+                for (worker, renewal) in workers {
+                    self.watch(worker, renewal);
+                }
+                self.begin_commands();
+            }
+            (_, found) => panic!("INV: a search is answered in kind: {found:?}"),
+        }
+    }
+
+    /// Goes on with commands without looking for ready work again.
+    fn begin_commands(&mut self) {
+        if self.inbox.is_empty() {
+            return;
+        }
+        let count = self.inbox.len().min(limits::BATCH_COMMANDS_MAX);
+        let round = Round::new(self.inbox.drain(..count).collect(), self.now);
+        self.advance(round);
+    }
+
+    /// A worker whose lease has run out by the store's word: lost when this engine has seen no
+    /// renewal for a whole lease, else looked at again when that would be.
+    fn watch(&mut self, worker: WorkerId, renewal: u64) {
+        let seen = self.watched.entry(worker.clone()).or_insert((renewal, self.now));
+        if seen.0 != renewal {
+            *seen = (renewal, self.now);
+        }
+        let lost_at = seen.1 + limits::LEASE;
+        if self.now >= lost_at {
+            self.work_first(Command::Expire { worker, renewal });
+        } else {
+            self.due_at = self.due_at.min(lost_at);
+        }
+    }
+
+    fn work_first(&mut self, command: Command) {
+        let seed = self.seeds.bits();
+        self.inbox.push_front(Work { command, seed, ticket: None });
+    }
+
+    fn committed(&mut self, committed: Committed) {
+        let Phase::Committing(mut round) = self.take_phase() else {
+            panic!("INV: a commit that nobody asked for")
+        };
+        self.ready |= std::mem::take(&mut self.cut);
+        for (append, last_seq) in round.writes.appends.iter().zip(committed.last_seqs) {
+            self.outputs.push_back(Output::Appended(append.task_id, last_seq));
+        }
+        for (key, row) in std::mem::take(&mut round.writes.rows) {
+            match row {
+                Some(row) => {
+                    self.notice(&row);
+                    let version = round.version_after(&key, &row);
+                    self.cache.put(key, version, row);
+                }
+                None => self.cache.forget(&key),
+            }
+        }
+        self.tell(round);
+    }
+
+    /// What a row that was just written means for what is to be done next.
+    fn notice(&mut self, row: &Row) {
+        match row {
+            Row::Instance(instance) => self.ready |= instance.is_ready(),
+            Row::Task(task) => {
+                if let Some(wake_at) = task.wake_at {
+                    self.due_at = self.due_at.min(wake_at);
+                }
+            }
+            Row::Worker(worker) => match worker.until {
+                Some(until) => {
+                    self.watched.insert(worker.id.clone(), (worker.renewal, self.now));
+                    self.due_at = self.due_at.min(until);
+                }
+                None => {
+                    self.watched.remove(&worker.id);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// Hands out replies and pushes: what they say is durable.
+    fn tell(&mut self, round: Round) {
+        for push in round.writes.pushes {
+            if let Some(link) = self.offers.link(&push.worker_id) {
+                self.outputs.push_back(Output::Push(link, push));
+            }
+        }
+        for (worker, count) in round.writes.promised {
+            for _ in 0..count {
+                self.offers.give(&worker);
+            }
+        }
+        for (ticket, result) in round.results {
+            if let Some(ticket) = ticket {
+                self.outputs.push_back(Output::Reply(ticket, result.map_err(Refused::Rejected)));
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: StoreFailure) {
+        let mut round = match self.take_phase() {
+            Phase::Reading(round) | Phase::Committing(round) => round,
+            // A search that failed is done again when its time comes.
+            _ => {
+                self.due_at = self.due_at.max(self.now + limits::POLL_FLOOR);
+                self.floor_at = self.now + limits::POLL_FLOOR;
+                return;
+            }
+        };
+        self.cache.clear();
+        if failure == StoreFailure::Conflict && round.tries < limits::DECIDE_RETRIES_MAX {
+            round.restart(self.now);
+            self.advance(round);
+            return;
+        }
+        let refused = match failure {
+            StoreFailure::Conflict | StoreFailure::Unavailable => Refused::Unavailable,
+            StoreFailure::Unknown => Refused::Unknown,
+        };
+        self.ready = true;
+        self.floor_at = self.now + limits::POLL_FLOOR;
+        self.due_at = self.due_at.min(self.now + limits::POLL_FLOOR);
+        for work in round.works {
+            if let Some(ticket) = work.ticket {
+                self.outputs.push_back(Output::Reply(ticket, Err(refused.clone())));
+            }
+        }
+    }
+
+    fn take_phase(&mut self) -> Phase {
+        std::mem::replace(&mut self.phase, Phase::Idle)
+    }
+}

@@ -1,0 +1,47 @@
+//! Rows that were read or written lately, in two generations.
+//!
+//! **Invariants** It holds only rows as they were committed. A row that another server has
+//! changed since fails the guard of the batch that was decided on it, and is forgotten.
+
+use std::collections::HashMap;
+
+use crate::key::{Key, Row, Version};
+use crate::limits;
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    young: HashMap<Key, (Version, Row)>,
+    old: HashMap<Key, (Version, Row)>,
+}
+
+impl Cache {
+    pub fn get(&mut self, key: &Key) -> Option<&(Version, Row)> {
+        if !self.young.contains_key(key) {
+            let entry = self.old.remove(key)?;
+            self.put(key.clone(), entry.0, entry.1);
+        }
+        self.young.get(key)
+    }
+
+    pub fn put(&mut self, key: Key, version: Version, row: Row) {
+        // Written once and read by nobody.
+        if matches!(row, Row::Snapshot(_)) {
+            return;
+        }
+        if self.young.len() >= limits::CACHE_ROWS_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&key);
+        self.young.insert(key, (version, row));
+    }
+
+    pub fn forget(&mut self, key: &Key) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
+    pub fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+}

@@ -1,0 +1,85 @@
+//! The workers that are connected to this server, and how many executions each may be given.
+//!
+//! **Invariants** It is a memory of this server only: nothing of it is durable, and losing it
+//! costs a reconnect. A worker counts up what it offers over a connection; it may be given as
+//! long as fewer were given over the same connection.
+
+use std::collections::BTreeMap;
+
+use crate::id::{IncarnationId, WorkerId};
+use crate::limits;
+use crate::worker::Offer;
+
+/// One connection of a worker.
+pub type Link = u64;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connected {
+    pub link: Link,
+    pub incarnation: IncarnationId,
+    pub offer: Offer,
+    /// Offered over this connection in all.
+    pub offered: u64,
+    /// Given over this connection in all.
+    pub given: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Offers {
+    workers: BTreeMap<WorkerId, Connected>,
+}
+
+impl Offers {
+    pub fn connect(&mut self, id: WorkerId, connected: Connected) {
+        self.workers.insert(id, connected);
+    }
+
+    /// Forgets a worker; a newer connection of it stays.
+    pub fn disconnect(&mut self, id: &WorkerId, link: Link) {
+        if self.workers.get(id).is_some_and(|worker| worker.link == link) {
+            self.workers.remove(id);
+        }
+    }
+
+    pub fn forget(&mut self, id: &WorkerId) {
+        self.workers.remove(id);
+    }
+
+    pub fn offer(&mut self, id: &WorkerId, link: Link, total: u64) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.link == link
+        {
+            worker.offered = worker.offered.max(total);
+        }
+    }
+
+    pub fn give(&mut self, id: &WorkerId) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.given += 1;
+        }
+    }
+
+    pub fn link(&self, id: &WorkerId) -> Option<Link> {
+        self.workers.get(id).map(|worker| worker.link)
+    }
+
+    pub fn free(&self, id: &WorkerId) -> u32 {
+        self.workers.get(id).map_or(0, Connected::free)
+    }
+
+    pub fn connected(&self) -> impl Iterator<Item = (&WorkerId, &Connected)> {
+        self.workers.iter()
+    }
+
+    /// Free executions of all workers.
+    pub fn free_in_all(&self) -> usize {
+        self.workers.values().map(|worker| worker.free() as usize).sum()
+    }
+}
+
+impl Connected {
+    fn free(&self) -> u32 {
+        let free = self.offered.saturating_sub(self.given);
+        u32::try_from(free).unwrap_or(u32::MAX).min(limits::SLOTS_MAX)
+    }
+}

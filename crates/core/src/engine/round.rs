@@ -1,0 +1,246 @@
+//! One round: commands that are decided one after the other and committed together.
+
+use std::collections::BTreeSet;
+
+use super::cache::Cache;
+use super::txn::{Decided, Halt, Need, Reads, Txn, Writes};
+use super::{Config, Offers, Ticket};
+use crate::batch::{Batch, Find, Write};
+use crate::capacity::claim;
+use crate::code::Rejection;
+use crate::command::{Answer, Command};
+use crate::id::{Ids, Seed};
+use crate::key::{Key, Version};
+use crate::time::Timestamp;
+use crate::{agent, input, run, task, worker};
+
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub command: Command,
+    pub seed: Seed,
+    /// Who is to be answered; `None` for the engine itself.
+    pub ticket: Option<Ticket>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub works: Vec<Work>,
+    /// How many of them are decided.
+    decided: usize,
+    pub now: Timestamp,
+    pub tries: u32,
+    pub reads: Reads,
+    pub writes: Writes,
+    pub results: Vec<(Option<Ticket>, Result<Answer, Rejection>)>,
+}
+
+/// What a round needs next.
+pub(crate) enum Step {
+    Read(Vec<Key>, Vec<Find>),
+    Commit(Batch),
+    /// Nothing is to be written.
+    Nothing,
+}
+
+impl Round {
+    pub fn new(works: Vec<Work>, now: Timestamp) -> Self {
+        Round {
+            works,
+            decided: 0,
+            now,
+            tries: 0,
+            reads: Reads::default(),
+            writes: Writes::default(),
+            results: Vec::new(),
+        }
+    }
+
+    /// From the start, on rows that are read anew.
+    pub fn restart(&mut self, now: Timestamp) {
+        self.decided = 0;
+        self.now = now;
+        self.tries += 1;
+        self.reads = Reads::default();
+        self.writes = Writes::default();
+        self.results.clear();
+    }
+
+    pub fn decide(&mut self, config: &Config, offers: &Offers, cache: &mut Cache) -> Step {
+        loop {
+            let needs = self.decide_known(config, offers);
+            if needs.is_empty() {
+                break;
+            }
+            let (keys, finds) = self.split(needs, cache);
+            if !keys.is_empty() || !finds.is_empty() {
+                return Step::Read(keys, finds);
+            }
+        }
+        let batch = self.batch();
+        match batch.writes.is_empty() && batch.appends.is_empty() {
+            true => Step::Nothing,
+            false => Step::Commit(batch),
+        }
+    }
+
+    /// Decides in order until a row is missing; then asks the rest what they will miss too.
+    fn decide_known(&mut self, config: &Config, offers: &Offers) -> BTreeSet<Need> {
+        let mut needs = BTreeSet::new();
+        for index in self.decided..self.works.len() {
+            let work = &self.works[index];
+            let ids = Ids::new(self.now, work.seed);
+            let mut txn = Txn::new(config, offers, self.now, ids, &self.reads, &self.writes);
+            match dispatch(&mut txn, &work.command) {
+                Err(Halt::Missing(need)) => {
+                    needs.insert(need);
+                    wants(&work.command, &mut needs);
+                }
+                _ if !needs.is_empty() => {}
+                Ok(answer) => {
+                    let staged = txn.staged;
+                    self.writes.merge(staged);
+                    self.results.push((work.ticket, Ok(answer)));
+                    self.decided = index + 1;
+                }
+                Err(Halt::Rejected(rejection)) => {
+                    self.results.push((work.ticket, Err(rejection)));
+                    self.decided = index + 1;
+                }
+            }
+        }
+        needs.retain(|need| match need {
+            Need::Key(key) => !self.reads.rows.contains_key(key),
+            Need::Find(find) => !self.reads.finds.contains_key(find),
+        });
+        needs
+    }
+
+    /// What the cache has is there; the rest must be read.
+    fn split(&mut self, needs: BTreeSet<Need>, cache: &mut Cache) -> (Vec<Key>, Vec<Find>) {
+        let (mut keys, mut finds) = (Vec::new(), Vec::new());
+        for need in needs {
+            match need {
+                Need::Find(find) => finds.push(find),
+                Need::Key(key) => match cache.get(&key) {
+                    Some(row) => {
+                        self.reads.rows.insert(key, Some(row.clone()));
+                    }
+                    None => keys.push(key),
+                },
+            }
+        }
+        (keys, finds)
+    }
+
+    fn batch(&self) -> Batch {
+        let mut batch = Batch { writes: Vec::new(), appends: self.writes.appends.clone() };
+        for (key, row) in &self.writes.rows {
+            let before = self.reads.rows.get(key).and_then(Option::as_ref);
+            if before.map(|(_, row)| row) == row.as_ref() {
+                continue;
+            }
+            let expect = before.map(|(version, _)| *version);
+            batch.writes.push(Write { key: key.clone(), expect, row: row.clone() });
+        }
+        batch
+    }
+
+    /// The version of a row of this round's batch once it is committed.
+    pub fn version_after(&self, key: &Key, row: &crate::key::Row) -> Version {
+        match self.reads.rows.get(key).and_then(Option::as_ref) {
+            Some((version, before)) if before == row => *version,
+            Some((version, _)) => version + 1,
+            None => 1,
+        }
+    }
+}
+
+/// Rows that a command will want whatever the first one says: they are read in the same go.
+fn wants(command: &Command, needs: &mut BTreeSet<Need>) {
+    let mut keys = Vec::new();
+    match command {
+        Command::Accept { workspace, accept } => task::accept::wants(*workspace, accept, &mut keys),
+        Command::Report { events, .. } => {
+            for event in events {
+                keys.push(Key::Lease(event.attempt_id));
+                keys.push(Key::Attempt(event.attempt_id));
+            }
+        }
+        Command::Append { chunks, .. } => {
+            keys.extend(chunks.iter().map(|chunk| Key::Lease(chunk.attempt_id)));
+        }
+        Command::Beat(beat) => {
+            keys.extend(beat.held.iter().map(|held| Key::Lease(held.attempt_id)));
+        }
+        _ => {}
+    }
+    needs.extend(keys.into_iter().map(Need::Key));
+}
+
+/// Which rule decides which command.
+fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
+    Ok(match command {
+        Command::Accept { workspace, accept } => {
+            Answer::Accepted(Box::new(task::accept::decide(txn, *workspace, accept)?))
+        }
+        Command::Submit { workspace, target, submit } => {
+            let accepted = input::submit::decide(txn, *workspace, *target, submit)?;
+            Answer::Accepted(Box::new(accepted))
+        }
+        Command::CancelTask { workspace, task } => {
+            Answer::Cancelled(Box::new(task::cancel::task(txn, *workspace, *task)?))
+        }
+        Command::CancelRun { workspace, run } => {
+            Answer::Cancelled(Box::new(task::cancel::run(txn, *workspace, *run)?))
+        }
+        Command::ArchiveTask { workspace, task } => {
+            Answer::Task(Box::new(task::archive::decide(txn, *workspace, *task)?))
+        }
+        Command::CreateAgent { workspace, create } => {
+            Answer::Agent(Box::new(agent::manage::create(txn, *workspace, create)?))
+        }
+        Command::UpdateAgent { workspace, agent, update } => {
+            Answer::Agent(Box::new(agent::manage::update(txn, *workspace, agent, update)?))
+        }
+        Command::DeleteAgent { workspace, agent } => {
+            agent::manage::delete(txn, *workspace, agent)?;
+            Answer::Done
+        }
+        Command::Hello(hello) => Answer::Orders(worker::hello::decide(txn, hello)?),
+        Command::Beat(beat) => match worker::beat::decide(txn, beat)? {
+            Some(orders) => Answer::Orders(orders),
+            None => Answer::UnknownWorker,
+        },
+        Command::Report { writer, events } => {
+            let mut verdicts = Vec::with_capacity(events.len());
+            for event in events {
+                verdicts.push(run::start::decide(txn, writer, event)?);
+            }
+            Answer::Verdicts(verdicts)
+        }
+        Command::Append { writer, chunks } => {
+            let mut acks = Vec::with_capacity(chunks.len());
+            for chunk in chunks {
+                acks.push(worker::append::decide(txn, writer, chunk)?);
+            }
+            Answer::ChunkAcks(acks)
+        }
+        Command::Goodbye(writer) => {
+            worker::lose::goodbye(txn, writer)?;
+            Answer::Done
+        }
+        Command::Claim(task) => {
+            claim::decide(txn, *task)?;
+            Answer::Done
+        }
+        Command::Wake(task) => {
+            let now = txn.now;
+            claim::wake(txn, *task, now)?;
+            Answer::Done
+        }
+        Command::Expire { worker, renewal } => {
+            worker::lose::expire(txn, worker, *renewal)?;
+            Answer::Done
+        }
+    })
+}

@@ -1,0 +1,360 @@
+//! One command's view of the rows: what it has read, what it wants written.
+//!
+//! **Invariants** Counts are exact by construction: [`Txn::put_task`] and [`Txn::put_lease`] move
+//! the counts of the instance and the session with the row (INV-TASK-1, INV-LEASE-3, INV-CAP-2),
+//! and [`Txn::put_run`] writes the snapshot that a change of status owes (INV-RUN-4).
+//!
+//! A read of a row that is not loaded halts the command; the engine loads it and decides again
+//! from the start. Deciding is pure, so doing it twice does no harm.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Config, Offers, Push};
+use crate::agent::Agent;
+use crate::attempt::Attempt;
+use crate::batch::{Find, Found};
+use crate::capacity::Instance;
+use crate::code::{Code, Rejection};
+use crate::id::{AgentId, AttemptId, Ids, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use crate::idempotency::Receipt;
+use crate::input::Input;
+use crate::key::{Key, Row, Version};
+use crate::lease::Lease;
+use crate::machine::Illegal;
+use crate::run::{Run, Snapshot};
+use crate::session::{Session, SessionId};
+use crate::stream::{Append, Body, Record};
+use crate::task::{Parked, State, Task};
+use crate::time::Timestamp;
+use crate::worker::Worker;
+use crate::workspace::Workspace;
+
+/// Why a command stopped before its end.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    Missing(Need),
+    Rejected(Rejection),
+}
+
+/// Something to be read first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    Key(Key),
+    Find(Find),
+}
+
+impl From<Rejection> for Halt {
+    fn from(rejection: Rejection) -> Self {
+        Halt::Rejected(rejection)
+    }
+}
+
+pub(crate) type Decided<T> = Result<T, Halt>;
+
+/// Rows to be written; `None` removes.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    pub rows: BTreeMap<Key, Option<Row>>,
+    pub appends: Vec<Append>,
+    pub pushes: Vec<Push>,
+    /// Executions promised to workers.
+    pub promised: BTreeMap<WorkerId, u32>,
+}
+
+impl Writes {
+    pub fn merge(&mut self, later: Writes) {
+        self.rows.extend(later.rows);
+        for append in later.appends {
+            self.append(append.task_id, append.records);
+        }
+        self.pushes.extend(later.pushes);
+        for (worker, count) in later.promised {
+            *self.promised.entry(worker).or_default() += count;
+        }
+    }
+
+    pub fn append(&mut self, task_id: TaskId, records: Vec<Record>) {
+        match self.appends.iter_mut().rev().find(|append| append.task_id == task_id) {
+            Some(append) => append.records.extend(records),
+            None => self.appends.push(Append { task_id, records }),
+        }
+    }
+}
+
+/// What has been read from the store in this round.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    pub rows: BTreeMap<Key, Option<(Version, Row)>>,
+    pub finds: BTreeMap<Find, Found>,
+}
+
+pub(crate) struct Txn<'a> {
+    pub config: &'a Config,
+    pub offers: &'a Offers,
+    pub now: Timestamp,
+    pub ids: Ids,
+    reads: &'a Reads,
+    /// Of the commands before this one in the round.
+    before: &'a Writes,
+    pub staged: Writes,
+}
+
+impl<'a> Txn<'a> {
+    pub fn new(
+        config: &'a Config,
+        offers: &'a Offers,
+        now: Timestamp,
+        ids: Ids,
+        reads: &'a Reads,
+        before: &'a Writes,
+    ) -> Self {
+        Txn { config, offers, now, ids, reads, before, staged: Writes::default() }
+    }
+
+    fn get(&self, key: Key) -> Decided<Option<&Row>> {
+        if let Some(row) = self.staged.rows.get(&key) {
+            return Ok(row.as_ref());
+        }
+        if let Some(row) = self.before.rows.get(&key) {
+            return Ok(row.as_ref());
+        }
+        match self.reads.rows.get(&key) {
+            Some(found) => Ok(found.as_ref().map(|(_, row)| row)),
+            None => Err(Halt::Missing(Need::Key(key))),
+        }
+    }
+
+    fn put(&mut self, key: Key, row: Row) {
+        self.staged.rows.insert(key, Some(row));
+    }
+
+    pub fn remove(&mut self, key: Key) {
+        self.staged.rows.insert(key, None);
+    }
+
+    /// The answer of a search. It does not see what this round writes.
+    pub fn find(&self, find: Find) -> Decided<&Found> {
+        self.reads.finds.get(&find).ok_or(Halt::Missing(Need::Find(find)))
+    }
+
+    /// How many executions a worker may still be given.
+    pub fn free_slots(&self, worker: &WorkerId) -> u32 {
+        let promised = |writes: &Writes| writes.promised.get(worker).copied().unwrap_or(0);
+        let taken = promised(self.before) + promised(&self.staged);
+        self.offers.free(worker).saturating_sub(taken)
+    }
+
+    pub fn push(&mut self, push: Push) {
+        self.staged.pushes.push(push);
+    }
+
+    /// A lifecycle event at the end of the task's stream.
+    pub fn event(
+        &mut self,
+        task_id: TaskId,
+        run: Option<(RunId, Option<AttemptId>)>,
+        event_type: &str,
+        payload: Value,
+    ) {
+        let Value::Object(payload) = payload else { unreachable!("event payloads are objects") };
+        let body = Body::Event { event_type: event_type.to_owned(), payload };
+        let run_id = run.map(|(run_id, _)| run_id);
+        let attempt_id = run.and_then(|(_, attempt_id)| attempt_id);
+        let record = Record { ts: self.now, run_id, attempt_id, body };
+        self.staged.append(task_id, vec![record]);
+    }
+}
+
+macro_rules! rows {
+    ($($get:ident, $variant:ident($($arg:ident: $arg_type:ty),*) -> $row:ty;)*) => {
+        impl Txn<'_> {$(
+            pub fn $get(&self, $($arg: $arg_type),*) -> Decided<Option<$row>> {
+                match self.get(Key::$variant($($arg),*))? {
+                    None => Ok(None),
+                    Some(Row::$variant(row)) => Ok(Some(row.clone().into())),
+                    Some(other) => unreachable!("a row of another kind: {other:?}"),
+                }
+            }
+        )*}
+    };
+}
+
+rows! {
+    workspace, Workspace(id: WorkspaceId) -> Workspace;
+    agent, Agent(id: AgentId) -> Agent;
+    agent_key, AgentKey(workspace: WorkspaceId, key: String) -> AgentId;
+    task_row, Task(id: TaskId) -> Box<Task>;
+    input, Input(id: InputId) -> Input;
+    run_row, Run(id: RunId) -> Box<Run>;
+    attempt, Attempt(id: AttemptId) -> Attempt;
+    lease, Lease(id: AttemptId) -> Lease;
+    session, Session(workspace: WorkspaceId, id: SessionId) -> Session;
+    instance, Instance(key: String) -> Instance;
+    worker, Worker(id: WorkerId) -> Worker;
+    receipt, Receipt(workspace: WorkspaceId, agent: AgentId, key: String) -> Receipt;
+}
+
+impl Txn<'_> {
+    pub fn task(&self, id: TaskId) -> Decided<Option<Task>> {
+        Ok(self.task_row(id)?.map(|task| *task))
+    }
+
+    pub fn run(&self, id: RunId) -> Decided<Option<Run>> {
+        Ok(self.run_row(id)?.map(|run| *run))
+    }
+
+    /// A row that another row names: it must be there.
+    pub fn known<T>(&self, row: Decided<Option<T>>) -> Decided<T> {
+        Ok(row?.expect("a row that is named exists"))
+    }
+
+    /// A task of the workspace, or `task_not_found`.
+    pub fn task_in(&self, workspace: WorkspaceId, id: TaskId) -> Decided<Task> {
+        let task = self.task(id)?.filter(|task| task.workspace_id == workspace);
+        task.ok_or_else(|| {
+            Rejection::new(Code::TaskNotFound, format!("there is no task {id}")).into()
+        })
+    }
+
+    pub fn run_in(&self, workspace: WorkspaceId, id: RunId) -> Decided<Run> {
+        let run = self.run(id)?.filter(|run| run.workspace_id == workspace);
+        run.ok_or_else(|| {
+            Rejection::new(Code::RunNotFound, format!("there is no run {id}")).into()
+        })
+    }
+
+    pub fn put_agent(&mut self, agent: Agent) {
+        self.put(Key::Agent(agent.id), Row::Agent(agent));
+    }
+
+    pub fn put_agent_key(&mut self, workspace: WorkspaceId, key: String, id: AgentId) {
+        self.put(Key::AgentKey(workspace, key), Row::AgentKey(id));
+    }
+
+    pub fn put_input(&mut self, mut input: Input) {
+        input.updated_at = self.now;
+        self.put(Key::Input(input.id), Row::Input(input));
+    }
+
+    pub fn put_attempt(&mut self, mut attempt: Attempt) {
+        attempt.updated_at = self.now;
+        self.put(Key::Attempt(attempt.id), Row::Attempt(attempt));
+    }
+
+    pub fn put_session(&mut self, session: Session) {
+        self.put(Key::Session(session.workspace_id, session.id.clone()), Row::Session(session));
+    }
+
+    pub fn put_instance(&mut self, mut instance: Instance) {
+        instance.updated_at = self.now;
+        self.put(Key::Instance(instance.key.clone()), Row::Instance(instance));
+    }
+
+    pub fn put_worker(&mut self, mut worker: Worker) {
+        worker.updated_at = self.now;
+        self.put(Key::Worker(worker.id.clone()), Row::Worker(worker));
+    }
+
+    pub fn put_receipt(&mut self, key: Key, receipt: Receipt) {
+        self.put(key, Row::Receipt(receipt));
+    }
+
+    /// A task that is new in this command.
+    pub fn create_task(&mut self, task: Task) -> Decided<()> {
+        self.count_task(None, &task)?;
+        self.put(Key::Task(task.id), Row::Task(Box::new(task)));
+        Ok(())
+    }
+
+    pub fn put_task(&mut self, mut task: Task) -> Decided<()> {
+        task.updated_at = self.now;
+        let before = self.task(task.id)?;
+        self.count_task(before.as_ref(), &task)?;
+        self.put(Key::Task(task.id), Row::Task(Box::new(task)));
+        Ok(())
+    }
+
+    /// Moves the counts that a task is in.
+    fn count_task(&mut self, before: Option<&Task>, after: &Task) -> Decided<()> {
+        let queued = |task: &Task| task.state == State::Queued;
+        let parked = |task: &Task| queued(task) && task.parked.is_some();
+        let waits = |task: &Task| queued(task) && task.parked == Some(Parked::Session);
+        let step = |test: &dyn Fn(&Task) -> bool| {
+            i64::from(test(after)) - i64::from(before.is_some_and(test))
+        };
+        let (queued, parked, waits) = (step(&queued), step(&parked), step(&waits));
+        if queued != 0 || parked != 0 {
+            let mut instance = self.known(self.instance(after.instance_key.clone()))?;
+            instance.queued = moved(instance.queued, queued);
+            instance.parked = moved(instance.parked, parked);
+            self.put_instance(instance);
+        }
+        if waits != 0 {
+            let session = self.session(after.workspace_id, after.session_id.clone());
+            let mut session = self.known(session)?;
+            session.waiter_count = moved(session.waiter_count, waits);
+            self.put_session(session);
+        }
+        Ok(())
+    }
+
+    /// Writes a lease and counts it where its state says; a state that ends it removes it.
+    pub fn put_lease(&mut self, lease: Lease) -> Decided<()> {
+        let before = self.lease(lease.attempt_id)?.map(|before| before.state);
+        self.count_lease(before, &lease)?;
+        let key = Key::Lease(lease.attempt_id);
+        match lease.state {
+            crate::lease::State::Released | crate::lease::State::Expired => self.remove(key),
+            _ => self.put(key, Row::Lease(lease)),
+        }
+        Ok(())
+    }
+
+    pub fn create_lease(&mut self, lease: Lease) -> Decided<()> {
+        self.count_lease(None, &lease)?;
+        self.put(Key::Lease(lease.attempt_id), Row::Lease(lease));
+        Ok(())
+    }
+
+    fn count_lease(&mut self, before: Option<crate::lease::State>, after: &Lease) -> Decided<()> {
+        if before == Some(after.state) {
+            return Ok(());
+        }
+        let mut instance = self.known(self.instance(after.instance_key.clone()))?;
+        instance.recount(before, Some(after.state));
+        self.put_instance(instance);
+        Ok(())
+    }
+
+    /// Writes a run; `happened` names what changed its status, for the snapshot that this owes.
+    pub fn put_run(&mut self, mut run: Run, happened: Option<(&str, Map<String, Value>)>) {
+        run.updated_at = self.now;
+        if let Some((event, mut payload)) = happened {
+            run.snapshot_seq += 1;
+            payload.insert("event".to_owned(), event.into());
+            let snapshot = Snapshot {
+                run_id: run.id,
+                seq: run.snapshot_seq,
+                status: run.status,
+                started_at: run.started_at,
+                ended_at: run.ended_at,
+                error: run.error.clone(),
+                at: self.now,
+                payload,
+            };
+            self.put(Key::Snapshot(run.id, snapshot.seq), Row::Snapshot(snapshot));
+        }
+        self.put(Key::Run(run.id), Row::Run(Box::new(run)));
+    }
+}
+
+fn moved(count: u32, step: i64) -> u32 {
+    u32::try_from(i64::from(count) + step).expect("INV-CAP-2: what leaves a count was in it")
+}
+
+/// The next state; an illegal move is a bug, and the process ends before it is written.
+pub(crate) fn legal<S>(next: Result<S, Illegal>) -> S {
+    next.unwrap_or_else(|illegal| panic!("{illegal}"))
+}
