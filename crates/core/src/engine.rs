@@ -62,7 +62,7 @@ pub enum Input {
     Committed(Committed),
     /// The store's "no" to what was asked last.
     Failed(StoreFailure),
-    /// A worker's hello was answered over this connection: it can be given work.
+    /// A worker has connected; comes before its hello, so that the hello's pushes find it.
     Connected { worker: WorkerId, connected: Connected },
     Disconnected { worker: WorkerId, link: Link },
     /// The worker has offered to take this many over the connection in all.
@@ -188,8 +188,9 @@ impl Engine {
         match input {
             Input::Ask { ticket, command, seed } => {
                 if let Command::Hello(hello) = &command {
-                    // Nothing is given over a connection that is being replaced.
-                    self.offers.forget(&hello.writer.worker_id);
+                    // Nothing is given to a process that is being replaced.
+                    let writer = &hello.writer;
+                    self.offers.forget_other(&writer.worker_id, writer.incarnation);
                 }
                 self.inbox.push_back(Work { command, seed, ticket: Some(ticket) });
             }
@@ -345,16 +346,21 @@ impl Engine {
     /// A worker whose lease has run out by the store's word: lost when this engine has seen no
     /// renewal for a whole lease, else looked at again when that would be.
     fn watch(&mut self, worker: WorkerId, renewal: u64) {
-        let seen = self.watched.entry(worker.clone()).or_insert((renewal, self.now));
-        if seen.0 != renewal {
-            *seen = (renewal, self.now);
-        }
-        let lost_at = seen.1 + limits::LEASE;
+        let lost_at = self.seen_since(&worker, renewal) + limits::LEASE;
         if self.now >= lost_at {
             self.work_first(Command::Expire { worker, renewal });
         } else {
             self.due_at = self.due_at.min(lost_at);
         }
+    }
+
+    /// Since when this renewal of the worker is the last one that was seen.
+    fn seen_since(&mut self, worker: &WorkerId, renewal: u64) -> Timestamp {
+        let seen = self.watched.entry(worker.clone()).or_insert((renewal, self.now));
+        if seen.0 != renewal {
+            *seen = (renewal, self.now);
+        }
+        seen.1
     }
 
     fn work_first(&mut self, command: Command) {
@@ -394,7 +400,7 @@ impl Engine {
             }
             Row::Worker(worker) => match worker.until {
                 Some(until) => {
-                    self.watched.insert(worker.id.clone(), (worker.renewal, self.now));
+                    self.seen_since(&worker.id, worker.renewal);
                     self.due_at = self.due_at.min(until);
                 }
                 None => {
@@ -412,9 +418,9 @@ impl Engine {
                 self.outputs.push_back(Output::Push(link, push));
             }
         }
-        for (worker, count) in round.writes.promised {
+        for ((worker, link), count) in round.writes.promised {
             for _ in 0..count {
-                self.offers.give(&worker);
+                self.offers.give(&worker, link);
             }
         }
         for (ticket, result) in round.results {

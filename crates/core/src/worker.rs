@@ -37,6 +37,8 @@ pub struct Worker {
     pub until: Option<Timestamp>,
     /// Grows with every renewal: what is watched instead of a clock.
     pub renewal: u64,
+    /// Executions given to it in all; a claim is guarded by this row (`capacity::claim`).
+    pub grant_count: u64,
     pub connected_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use crate::agent::Agent;
 use crate::attempt::{self, Attempt};
 use crate::capacity::Instance;
-use crate::engine::Push;
+use crate::engine::{Link, Push};
 use crate::engine::txn::{Decided, Txn, legal};
-use crate::id::{AttemptId, RunId, TaskId, WorkerId};
+use crate::id::{AttemptId, IncarnationId, RunId, TaskId, WorkerId};
 use crate::input::{self, Input};
 use crate::lease::{self, Lease, Turn};
 use crate::policy::RuntimeType;
@@ -16,7 +16,7 @@ use crate::run::{self, Run, Usage};
 use crate::session::Session;
 use crate::task::{self, Parked, Task};
 use crate::time::Timestamp;
-use crate::worker::Offer;
+use crate::worker::{Offer, Status};
 
 /// Everything that a worker needs to carry out an attempt.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,9 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     }
     let agent = txn.known(txn.agent(task.agent_id))?;
     let Some(chosen) = choose(txn, &agent, &instance) else { return Ok(()) };
+    if !reserve(txn, &chosen)? {
+        return Ok(());
+    }
 
     instance.pass += 1;
     txn.put_instance(instance);
@@ -95,7 +98,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     txn.event(task.id, Some((run.id, Some(attempt.id))), "accepted", payload);
     txn.put_attempt(attempt);
     txn.put_run(run, Some(("accepted", detail)));
-    *txn.staged.promised.entry(chosen.worker_id.clone()).or_default() += 1;
+    *txn.staged.promised.entry((chosen.worker_id.clone(), chosen.link)).or_default() += 1;
     let assignment = Assignment {
         worker_id: chosen.worker_id.clone(),
         lease,
@@ -113,7 +116,8 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
 /// The worker that is to have it.
 struct Chosen {
     worker_id: WorkerId,
-    incarnation: crate::id::IncarnationId,
+    link: Link,
+    incarnation: IncarnationId,
     runtime: String,
     note: Option<String>,
 }
@@ -134,10 +138,23 @@ fn choose(txn: &Txn<'_>, agent: &Agent, instance: &Instance) -> Option<Chosen> {
         .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, worker_id, connected, runtime, note)| Chosen {
             worker_id: worker_id.clone(),
+            link: connected.link,
             incarnation: connected.incarnation,
             runtime,
             note,
         })
+}
+
+/// Counts the grant on the worker's row. The write's guard is what makes a claim fail that races
+/// with the worker's next incarnation or its loss, on whichever server those were noticed.
+fn reserve(txn: &mut Txn<'_>, chosen: &Chosen) -> Decided<bool> {
+    let current = txn.worker(chosen.worker_id.clone())?.filter(|worker| {
+        worker.incarnation == chosen.incarnation && worker.status == Status::Available
+    });
+    let Some(mut worker) = current else { return Ok(false) };
+    worker.grant_count += 1;
+    txn.put_worker(worker);
+    Ok(true)
 }
 
 /// The runtime that a worker would use for a policy, and why when it is another than asked for.

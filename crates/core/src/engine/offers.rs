@@ -41,8 +41,11 @@ impl Offers {
         }
     }
 
-    pub fn forget(&mut self, id: &WorkerId) {
-        self.workers.remove(id);
+    /// Forgets a connection of another start of the worker's process.
+    pub fn forget_other(&mut self, id: &WorkerId, incarnation: IncarnationId) {
+        if self.workers.get(id).is_some_and(|worker| worker.incarnation != incarnation) {
+            self.workers.remove(id);
+        }
     }
 
     pub fn offer(&mut self, id: &WorkerId, link: Link, total: u64) {
@@ -53,8 +56,11 @@ impl Offers {
         }
     }
 
-    pub fn give(&mut self, id: &WorkerId) {
-        if let Some(worker) = self.workers.get_mut(id) {
+    /// One execution was given over this connection.
+    pub fn give(&mut self, id: &WorkerId, link: Link) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.link == link
+        {
             worker.given += 1;
         }
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Config, Offers, Push};
+use super::{Config, Link, Offers, Push};
 use crate::agent::Agent;
 use crate::attempt::Attempt;
 use crate::batch::{Find, Found};
@@ -59,8 +59,8 @@ pub(crate) struct Writes {
     pub rows: BTreeMap<Key, Option<Row>>,
     pub appends: Vec<Append>,
     pub pushes: Vec<Push>,
-    /// Executions promised to workers.
-    pub promised: BTreeMap<WorkerId, u32>,
+    /// Executions promised to workers, by the connection they are promised over.
+    pub promised: BTreeMap<(WorkerId, Link), u32>,
 }
 
 impl Writes {
@@ -141,7 +141,9 @@ impl<'a> Txn<'a> {
 
     /// How many executions a worker may still be given.
     pub fn free_slots(&self, worker: &WorkerId) -> u32 {
-        let promised = |writes: &Writes| writes.promised.get(worker).copied().unwrap_or(0);
+        let Some(link) = self.offers.link(worker) else { return 0 };
+        let place = (worker.clone(), link);
+        let promised = |writes: &Writes| writes.promised.get(&place).copied().unwrap_or(0);
         let taken = promised(self.before) + promised(&self.staged);
         self.offers.free(worker).saturating_sub(taken)
     }

@@ -57,7 +57,8 @@ pub(crate) fn decide(txn: &mut Txn<'_>, hello: &Hello) -> Decided<Orders> {
         status: Status::Available,
         offer: hello.offer.clone(),
         until: Some(txn.now + limits::LEASE),
-        renewal: before.map_or(1, |worker| worker.renewal + 1),
+        renewal: before.as_ref().map_or(1, |worker| worker.renewal + 1),
+        grant_count: before.as_ref().map_or(0, |worker| worker.grant_count),
         connected_at: txn.now,
         updated_at: txn.now,
     });
