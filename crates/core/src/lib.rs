@@ -55,6 +55,7 @@ pub mod policy;
 pub mod run;
 pub mod session;
 pub mod stream;
+pub mod supervisor;
 pub mod task;
 pub mod text;
 pub mod time;

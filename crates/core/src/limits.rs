@@ -21,6 +21,11 @@ pub const CONFIG_BYTES_MAX: usize = 256 << 10;
 /// A whole request body: a message and attachments with their JSON around.
 pub const BODY_BYTES_MAX: usize = 16 << 20;
 
+/// Commands of one call (ACC-7).
+pub const BULK_MAX: usize = 1_000;
+/// Snapshots of a run in one answer.
+pub const SNAPSHOTS_MAX: usize = 500;
+
 /// Inputs of a task that wait (INP-6).
 pub const INBOX_MAX: usize = 20;
 
@@ -80,6 +85,19 @@ pub const SLOTS_MAX: u32 = 10_000;
 /// Log records of one chunk, and their data together.
 pub const CHUNK_RECORDS_MAX: usize = 1_024;
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// How long a stopped execution has after each rung of the ladder (`supervisor::ladder`): after
+/// the agent's own interrupt, after SIGTERM, and what SIGKILL takes on a busy host.
+pub const STOP_GENTLE: Span = Span::millis(1_000);
+pub const STOP_TERMINATE: Span = Span::millis(500);
+pub const STOP_KILL: Span = Span::millis(300);
+/// How long an agent that was told that no turn follows may take to end by itself.
+pub const CLOSE_GRACE: Span = Span::seconds(10);
+
+const _: () = assert!(
+    STOP_GENTLE.0 + STOP_TERMINATE.0 + STOP_KILL.0 < FENCE.0,
+    "a whole ladder fits between the fence and the end of the lease"
+);
 
 /// Rows of one page of a list (API-2).
 pub const PAGE_DEFAULT: usize = 50;

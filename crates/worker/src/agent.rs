@@ -42,7 +42,10 @@ pub fn by_runner(runner: &str) -> Result<Arc<dyn Agent>, Refusal> {
         "this worker has no runner `{runner}`; built in are: {}",
         names.join(", ")
     ));
-    agents.into_iter().find(|agent| agent.runner() == runner).ok_or(refusal)
+    agents
+        .into_iter()
+        .find(|agent| agent.runner() == runner)
+        .ok_or(refusal)
 }
 
 /// What the server handed over to be run, as far as an agent is concerned.
@@ -161,10 +164,15 @@ pub enum Action {
     WriteRaw(Vec<u8>),
     CloseInput,
     /// Facts learned about the agent.
-    Identified { provider: String, model: String },
+    Identified {
+        provider: String,
+        model: String,
+    },
     Log(Log),
     /// The agent has taken the input.
-    TurnStarted { input_id: String },
+    TurnStarted {
+        input_id: String,
+    },
     TurnEnded(TurnResult),
 }
 
@@ -174,7 +182,8 @@ pub struct Log {
     /// `stdout`, `stderr`, `user`.
     pub stream: &'static str,
     pub data: String,
-    /// `text`, `json`, the `type` of a JSON line, `tool_use`, `tool_result` ...
+    /// `text`, `json` or the `type` of a JSON line, as in the original; `user_input`; for agents
+    /// that report blocks `text` (the agent's own words), `thinking`, `tool_use`, `tool_result`.
     pub chunk_type: String,
     pub metadata: Option<Map<String, Value>>,
 }
@@ -183,13 +192,16 @@ pub struct Log {
 pub struct TurnResult {
     pub input_id: String,
     pub is_error: bool,
-    /// `completed`, `api_error`, `max_turns`, `aborted_tools` ...
+    /// `completed`, `waiting_for_input`, `api_error`, `max_turns`, `budget_exhausted`;
+    /// `aborted_tools` or `aborted_streaming` after an interrupt; `cancelled` and `skipped` when
+    /// the agent never took the message; `failed` and others as the agent says; for `command`
+    /// `exit code N`.
     pub reason: String,
     pub text: String,
     pub waiting_for_input: bool,
     pub usage: Usage,
     pub failure: Failure,
-    /// The process can take no further turn.
+    /// The process can take no further turn: close it, the next one needs a new process.
     pub last: bool,
 }
 
@@ -222,7 +234,9 @@ pub(crate) mod testing {
 
     /// A job of agent `demo` with this config.
     pub(crate) fn job(config: Value) -> Job {
-        let Value::Object(config) = config else { unreachable!("a config is an object") };
+        let Value::Object(config) = config else {
+            unreachable!("a config is an object")
+        };
         Job {
             workspace: "default".to_owned(),
             task_id: "task-1".to_owned(),

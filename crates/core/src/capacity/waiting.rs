@@ -1,10 +1,11 @@
 //! Why a queued task waits, as a code and in words (DSP-4). A pure reading of rows.
 
 use crate::capacity::{Health, Instance, claim};
+use crate::engine::txn::{Decided, Txn};
 use crate::session::Session;
 use crate::task::{Parked, State, Task};
 use crate::text::words;
-use crate::worker::{Status, Worker};
+use crate::worker::Offer;
 use crate::workspace::Workspace;
 
 words! {
@@ -31,8 +32,26 @@ pub struct Around<'a> {
     pub workspace: &'a Workspace,
     pub instance: &'a Instance,
     pub session: &'a Session,
-    pub workers: &'a [Worker],
+    /// What the workers that are connected offer.
+    pub offers: &'a [&'a Offer],
     pub fallback_runtime: Option<&'a str>,
+}
+
+/// The same within a command, by this server's own connections.
+pub(crate) fn of(txn: &Txn<'_>, task: &Task) -> Decided<Option<WaitingOn>> {
+    if task.state != State::Queued {
+        return Ok(None);
+    }
+    let offers: Vec<&Offer> = txn.offers.connected().map(|(_, worker)| &worker.offer).collect();
+    let session = txn.session(task.workspace_id, task.session_id.clone());
+    let around = Around {
+        workspace: &txn.known(txn.workspace(task.workspace_id))?,
+        instance: &txn.known(txn.instance(task.instance_key.clone()))?,
+        session: &txn.known(session)?,
+        offers: &offers,
+        fallback_runtime: txn.config.fallback_runtime.as_deref(),
+    };
+    Ok(waiting_on(task, &around))
 }
 
 /// `None` for a task that is not queued.
@@ -67,18 +86,16 @@ fn reason(task: &Task, around: &Around<'_>) -> (WaitCode, String) {
         let text = format!("its class runs {} of {}", taken(instance), instance.concurrency);
         return (WaitCode::InstanceFull, text);
     }
-    let live = |worker: &&Worker| worker.status == Status::Available;
-    let fallback = around.fallback_runtime;
-    let fits =
-        |worker: &Worker| claim::fit(&worker.offer, instance.runtime_type, fallback).is_some();
-    match around.workers.iter().filter(live).count() {
-        0 => (WaitCode::NoWorker, "no worker is connected".to_owned()),
-        _ if !around.workers.iter().filter(live).any(fits) => {
-            let text = format!("no connected worker offers the runtime {}", instance.runtime_type);
-            (WaitCode::NoWorker, text)
-        }
-        _ => (WaitCode::Queue, "workers are busy; it is taken in its turn".to_owned()),
+    if around.offers.is_empty() {
+        return (WaitCode::NoWorker, "no worker is connected".to_owned());
     }
+    let fallback = around.fallback_runtime;
+    let fits = |offer: &Offer| claim::fit(offer, instance.runtime_type, fallback).is_some();
+    if !around.offers.iter().any(|offer| fits(offer)) {
+        let text = format!("no connected worker offers the runtime {}", instance.runtime_type);
+        return (WaitCode::NoWorker, text);
+    }
+    (WaitCode::Queue, "nothing holds it back; it is taken in its turn".to_owned())
 }
 
 fn taken(instance: &Instance) -> u32 {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Delivery, Input, Mode, State};
+use crate::capacity::waiting;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::id::{InputId, RunId, TaskId, WorkspaceId};
@@ -88,7 +89,8 @@ pub(crate) fn decide(
     let (task, input) = enqueue(txn, task, submission)?;
     let receipt = Receipt { task_id: task.id, input_id: input.id, body_hash: hash };
     txn.put_receipt(receipt_key, receipt);
-    Ok(Accepted { task, input, idempotent_hit: false, is_input: true })
+    let waiting_on = waiting::of(txn, &task)?;
+    Ok(Accepted { task, input, idempotent_hit: false, is_input: true, waiting_on })
 }
 
 fn check_expected(task: &Task, expected: RunId) -> Result<(), Rejection> {

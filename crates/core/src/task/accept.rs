@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Details, Priority, State, Task};
 use crate::agent::Agent;
 use crate::capacity::Instance;
+use crate::capacity::waiting::{self, WaitingOn};
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn};
 use crate::id::{AgentId, InputId, TaskId, WorkspaceId};
@@ -50,6 +51,8 @@ pub struct Accepted {
     pub idempotent_hit: bool,
     /// It became an input of a task that was there.
     pub is_input: bool,
+    /// Why the task waits, when it does (DSP-4).
+    pub waiting_on: Option<WaitingOn>,
 }
 
 /// A command after ACC-1 and ACC-2: nothing of it is left to be checked but its policy's effect.
@@ -122,7 +125,8 @@ pub(crate) fn repeated(
     let task = txn.known(txn.task(receipt.task_id))?;
     let input = txn.known(txn.input(receipt.input_id))?;
     let is_input = task.first_input_id != input.id;
-    Ok(Accepted { task, input, idempotent_hit: true, is_input })
+    let waiting_on = waiting::of(txn, &task)?;
+    Ok(Accepted { task, input, idempotent_hit: true, is_input, waiting_on })
 }
 
 fn create(
@@ -188,7 +192,8 @@ fn create(
     txn.create_task(task.clone())?;
     txn.put_input(input.clone());
     txn.event(task_id, None, "task_accepted", json!({ "input_id": input.id }));
-    Ok(Accepted { task, input, idempotent_hit: false, is_input: false })
+    let waiting_on = waiting::of(txn, &task)?;
+    Ok(Accepted { task, input, idempotent_hit: false, is_input: false, waiting_on })
 }
 
 fn ensure_instance(
@@ -240,7 +245,8 @@ fn follow_up(
         idempotency_key,
     };
     let (task, input) = input::submit::enqueue(txn, task, submit)?;
-    Ok(Accepted { task, input, idempotent_hit: false, is_input: true })
+    let waiting_on = waiting::of(txn, &task)?;
+    Ok(Accepted { task, input, idempotent_hit: false, is_input: true, waiting_on })
 }
 
 /// What a follow-up brings besides its message is kept on the input.

@@ -1,0 +1,18 @@
+//! How a server is set up. Names of the environment are the fixed ones (spec 12).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What one server process needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// Where the embedded store and everything else of this server is kept.
+    pub data_dir: PathBuf,
+    /// Accepted as an admin token.
+    pub token: String,
+    /// The runtime for development where no worker offers the one that is asked for (POL-4).
+    pub fallback_runtime: Option<String>,
+    /// A running executions' workers are told to hold on for a restart when the server stops.
+    pub drain: bool,
+}

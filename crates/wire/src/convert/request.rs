@@ -1,0 +1,168 @@
+//! Requests as core takes them: raw, since core normalises and checks in its own order (ACC-2).
+
+use hostler_core::agent::manage;
+use hostler_core::code::{Code, Rejection};
+use hostler_core::input::submit::Submit;
+use hostler_core::policy::{PolicyPatch, RetryPatch};
+use hostler_core::task::accept::Accept;
+use serde_json::Value;
+
+use crate::json::policy::RetryRequest;
+use crate::json::task::{Provenance, Routing};
+use crate::json::{CreateAgent, CreateTask, Object, PolicyRequest, SendInput, UpdateAgent};
+
+impl CreateTask {
+    /// Reads one command of a batch.
+    pub fn read(command: Value) -> Result<Self, Rejection> {
+        serde_json::from_value(command)
+            .map_err(|error| Rejection::new(Code::InvalidBody, error.to_string()))
+    }
+
+    pub fn into_command(self) -> Accept {
+        let CreateTask {
+            message,
+            agent_id,
+            hook_id,
+            session_id,
+            session_key,
+            deliver,
+            timeout_ms,
+            policy,
+            lane,
+            extra_system_prompt,
+            input_provenance,
+            routing,
+            attachments,
+            idempotency_key,
+            label,
+            spawned_by,
+            priority,
+            dir,
+        } = self;
+        Accept {
+            message,
+            agent: agent_id,
+            idempotency_key,
+            session_id,
+            session_key,
+            hook_id,
+            deliver,
+            timeout_ms,
+            policy: policy.map(PolicyRequest::into_patch),
+            lane,
+            extra_system_prompt,
+            input_provenance: input_provenance.map(Provenance::into_object),
+            routing: routing.map(Routing::into_object).unwrap_or_default(),
+            attachments: attachments.unwrap_or_default(),
+            label,
+            spawned_by,
+            priority,
+            dir,
+        }
+    }
+}
+
+impl CreateAgent {
+    pub fn into_command(self) -> manage::CreateAgent {
+        let CreateAgent { agent_key, name, config, active } = self;
+        manage::CreateAgent { agent_key, name, config: config.unwrap_or_default(), active }
+    }
+}
+
+impl UpdateAgent {
+    pub fn into_command(self) -> manage::UpdateAgent {
+        let UpdateAgent { name, config, active } = self;
+        manage::UpdateAgent { name, config, active }
+    }
+}
+
+impl SendInput {
+    pub fn into_command(self) -> Submit {
+        let SendInput { message, queue_mode, idempotency_key, expected_run_id, attachments } = self;
+        Submit {
+            message,
+            queue_mode,
+            idempotency_key,
+            expected_run_id,
+            attachments: attachments.unwrap_or_default(),
+        }
+    }
+}
+
+impl PolicyRequest {
+    pub fn into_patch(self) -> PolicyPatch {
+        let PolicyRequest {
+            host,
+            security,
+            ask,
+            runtime_type,
+            workspace_access,
+            network_enabled,
+            interactive,
+            resources,
+            retry,
+        } = self;
+        PolicyPatch {
+            host,
+            security,
+            ask,
+            runtime_type,
+            workspace_access,
+            network_enabled,
+            interactive,
+            resources,
+            retry: retry.map(|RetryRequest { max_attempts, delay_ms }| RetryPatch {
+                max_attempts,
+                delay_ms,
+            }),
+        }
+    }
+}
+
+impl Provenance {
+    fn into_object(self) -> Object {
+        let Provenance { source, message_id, channel, tool_call_id, correlation_id } = self;
+        present([
+            ("source", source),
+            ("message_id", message_id),
+            ("channel", channel),
+            ("tool_call_id", tool_call_id),
+            ("correlation_id", correlation_id),
+        ])
+    }
+}
+
+impl Routing {
+    fn into_object(self) -> Object {
+        let Routing {
+            to,
+            reply_to,
+            channel,
+            reply_channel,
+            account_id,
+            reply_account_id,
+            thread_id,
+            group_id,
+            group_channel,
+            group_space,
+        } = self;
+        present([
+            ("to", to),
+            ("reply_to", reply_to),
+            ("channel", channel),
+            ("reply_channel", reply_channel),
+            ("account_id", account_id),
+            ("reply_account_id", reply_account_id),
+            ("thread_id", thread_id),
+            ("group_id", group_id),
+            ("group_channel", group_channel),
+            ("group_space", group_space),
+        ])
+    }
+}
+
+/// The fields that were given.
+fn present<const N: usize>(fields: [(&str, Option<String>); N]) -> Object {
+    let given = fields.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?)));
+    given.map(|(name, text)| (name, Value::from(text))).collect()
+}
