@@ -13,6 +13,4 @@ pub struct Config {
     pub token: String,
     /// The runtime for development where no worker offers the one that is asked for (POL-4).
     pub fallback_runtime: Option<String>,
-    /// A running executions' workers are told to hold on for a restart when the server stops.
-    pub drain: bool,
 }

@@ -54,8 +54,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
         let field = error.path().to_string();
         let detail = format!("invalid request body: {}", error.inner());
         match field.as_str() {
-            "." | "" => Fault::new(Code::InvalidBody, detail),
-            field => Fault::field(Code::InvalidBody, field, detail),
+            field if error.inner().is_data() && field != "." => {
+                Fault::field(Code::InvalidBody, field, detail)
+            }
+            // The text itself is broken: no field is to blame.
+            _ => Fault::new(Code::InvalidBody, detail),
         }
     })?;
     reader

@@ -12,11 +12,11 @@ use hostler_wire::json::problem::MEDIA_TYPE;
 
 /// A problem on its way out.
 #[derive(Debug)]
-pub struct Fault(pub Problem);
+pub struct Fault(pub Box<Problem>);
 
 impl Fault {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Fault(Problem::new(code, detail))
+        Fault(Box::new(Problem::new(code, detail)))
     }
 
     pub fn field(code: Code, field: &str, detail: impl Into<String>) -> Self {
@@ -26,7 +26,7 @@ impl Fault {
 
 impl From<Rejection> for Fault {
     fn from(rejection: Rejection) -> Self {
-        Fault(rejection.into())
+        Fault(Box::new(rejection.into()))
     }
 }
 
@@ -55,7 +55,7 @@ impl From<store::Error> for Fault {
 
 impl From<Problem> for Fault {
     fn from(problem: Problem) -> Self {
-        Fault(problem)
+        Fault(Box::new(problem))
     }
 }
 

@@ -84,7 +84,7 @@ pub async fn create_many(
     for answer in asked {
         results.push(match one_of_many(&app, workspace, answer).await {
             Ok(accepted) => BatchResult::Accepted(Box::new(accepted)),
-            Err(fault) => BatchResult::Refused(fault.0),
+            Err(fault) => BatchResult::Refused(*fault.0),
         });
     }
     Ok(axum::Json(Created { results }))

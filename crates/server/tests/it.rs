@@ -1,0 +1,12 @@
+//! The server from outside: real HTTP and gRPC over SQLite.
+
+mod it {
+    mod accept;
+    mod agents;
+    mod documents;
+    mod lifecycle;
+    mod pages;
+    mod refusals;
+    mod streams;
+    mod support;
+}
