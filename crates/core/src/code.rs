@@ -25,7 +25,6 @@ codes! {
     AgentNotFound => "agent_not_found",
     BodyTooLarge => "body_too_large",
     ExpectedRun => "expected_run",
-    Forbidden => "forbidden",
     IdempotencyConflict => "idempotency_conflict",
     InboxFull => "inbox_full",
     InputNotFound => "input_not_found",
@@ -45,7 +44,6 @@ codes! {
     Unauthenticated => "unauthenticated",
     Unavailable => "unavailable",
     UnsupportedMediaType => "unsupported_media_type",
-    WorkerConflict => "worker_conflict",
     WorkspaceNotFound => "workspace_not_found",
 }
 

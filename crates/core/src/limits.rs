@@ -57,8 +57,6 @@ pub const LEASE: Span = Span::millis(8_000);
 pub const HEARTBEAT: Span = Span::millis(2_000);
 /// How long before the end of its lease a worker begins to stop what it runs.
 pub const FENCE: Span = Span::millis(2_000);
-/// A graceful stop of the server extends the leases of its workers to this.
-pub const DRAIN_LEASE: Span = Span::seconds(60);
 /// A dead worker's runs are taken up again within this (RUN-6).
 pub const TAKEOVER_MAX: Span = Span::seconds(10);
 

@@ -9,6 +9,10 @@ use std::sync::Mutex;
 use hostler_core::id::TaskId;
 use tokio::sync::watch;
 
+/// From this many on, entries whose readers have gone are swept before another is added: a task
+/// that has come to rest grows no more, so nothing else would remove them.
+const FORGOTTEN_MAX: usize = 1_024;
+
 #[derive(Debug, Default)]
 pub struct Tails {
     readers: Mutex<HashMap<TaskId, watch::Sender<u64>>>,
@@ -18,6 +22,9 @@ impl Tails {
     /// Tells of the task's last `seq` as it grows.
     pub fn follow(&self, task: TaskId) -> watch::Receiver<u64> {
         let mut readers = self.readers.lock().expect("no holder of the lock panics");
+        if readers.len() >= FORGOTTEN_MAX {
+            readers.retain(|_, sender| sender.receiver_count() > 0);
+        }
         readers.entry(task).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 

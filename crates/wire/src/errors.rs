@@ -24,7 +24,6 @@ fn page(code: Code) -> &'static str {
         Code::AgentNotFound => page!("agent_not_found"),
         Code::BodyTooLarge => page!("body_too_large"),
         Code::ExpectedRun => page!("expected_run"),
-        Code::Forbidden => page!("forbidden"),
         Code::IdempotencyConflict => page!("idempotency_conflict"),
         Code::InboxFull => page!("inbox_full"),
         Code::InputNotFound => page!("input_not_found"),
@@ -44,7 +43,6 @@ fn page(code: Code) -> &'static str {
         Code::Unauthenticated => page!("unauthenticated"),
         Code::Unavailable => page!("unavailable"),
         Code::UnsupportedMediaType => page!("unsupported_media_type"),
-        Code::WorkerConflict => page!("worker_conflict"),
         Code::WorkspaceNotFound => page!("workspace_not_found"),
     }
 }

@@ -14,7 +14,6 @@ pub fn http(code: Code) -> StatusCode {
     match code {
         Code::InvalidBody | Code::InvalidField | Code::RequiredField => StatusCode::BAD_REQUEST,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Code::Forbidden => StatusCode::FORBIDDEN,
         Code::AgentNotFound
         | Code::InputNotFound
         | Code::NotFound
@@ -29,8 +28,7 @@ pub fn http(code: Code) -> StatusCode {
         | Code::RunNotCancellable
         | Code::SessionConflict
         | Code::TaskNotArchivable
-        | Code::TaskNotCancellable
-        | Code::WorkerConflict => StatusCode::CONFLICT,
+        | Code::TaskNotCancellable => StatusCode::CONFLICT,
         Code::BodyTooLarge | Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::InboxFull => StatusCode::TOO_MANY_REQUESTS,
@@ -48,7 +46,6 @@ pub fn grpc(code: Code) -> tonic::Code {
         | Code::TooLarge
         | Code::UnsupportedMediaType => tonic::Code::InvalidArgument,
         Code::Unauthenticated => tonic::Code::Unauthenticated,
-        Code::Forbidden => tonic::Code::PermissionDenied,
         Code::AgentNotFound
         | Code::InputNotFound
         | Code::NotFound
@@ -56,7 +53,7 @@ pub fn grpc(code: Code) -> tonic::Code {
         | Code::TaskNotFound
         | Code::WorkspaceNotFound => tonic::Code::NotFound,
         Code::MethodNotAllowed => tonic::Code::Unimplemented,
-        Code::AgentExists | Code::IdempotencyConflict | Code::WorkerConflict => {
+        Code::AgentExists | Code::IdempotencyConflict => {
             tonic::Code::AlreadyExists
         }
         Code::AgentInactive
@@ -147,9 +144,8 @@ pub fn exit(code: Code) -> Exit {
         | Code::RunNotCancellable
         | Code::SessionConflict
         | Code::TaskNotArchivable
-        | Code::TaskNotCancellable
-        | Code::WorkerConflict => Exit::Conflict,
-        Code::Forbidden | Code::Unauthenticated => Exit::Refused,
+        | Code::TaskNotCancellable => Exit::Conflict,
+        Code::Unauthenticated => Exit::Refused,
         Code::InboxFull | Code::Internal | Code::Unavailable => Exit::Unavailable,
     }
 }
@@ -172,7 +168,6 @@ pub fn retry(code: Code) -> bool {
         | Code::AgentNotFound
         | Code::BodyTooLarge
         | Code::ExpectedRun
-        | Code::Forbidden
         | Code::IdempotencyConflict
         | Code::InputNotFound
         | Code::Internal
@@ -190,7 +185,6 @@ pub fn retry(code: Code) -> bool {
         | Code::TooLarge
         | Code::Unauthenticated
         | Code::UnsupportedMediaType
-        | Code::WorkerConflict
         | Code::WorkspaceNotFound => false,
     }
 }
@@ -205,7 +199,6 @@ pub fn changed(code: Code) -> Changed {
         | Code::AgentNotFound
         | Code::BodyTooLarge
         | Code::ExpectedRun
-        | Code::Forbidden
         | Code::IdempotencyConflict
         | Code::InboxFull
         | Code::InputNotFound
@@ -223,7 +216,6 @@ pub fn changed(code: Code) -> Changed {
         | Code::TooLarge
         | Code::Unauthenticated
         | Code::UnsupportedMediaType
-        | Code::WorkerConflict
         | Code::WorkspaceNotFound => Changed::No,
     }
 }
@@ -236,7 +228,6 @@ pub fn title(code: Code) -> &'static str {
         Code::AgentNotFound => "No such agent",
         Code::BodyTooLarge => "The request body is too large",
         Code::ExpectedRun => "Another run is live",
-        Code::Forbidden => "The token may not do this",
         Code::IdempotencyConflict => "The idempotency key was used with another body",
         Code::InboxFull => "The task has too many waiting inputs",
         Code::InputNotFound => "No such input",
@@ -256,7 +247,6 @@ pub fn title(code: Code) -> &'static str {
         Code::Unauthenticated => "A valid token is missing",
         Code::Unavailable => "The server cannot answer now",
         Code::UnsupportedMediaType => "The request body is not JSON",
-        Code::WorkerConflict => "Another process has this worker's name",
         Code::WorkspaceNotFound => "No such workspace",
     }
 }
