@@ -23,6 +23,7 @@ pub struct Agent {
     /// The known keys are checked when it is written; unknown ones are kept.
     pub config: Map<String, Value>,
     pub active: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -30,6 +30,7 @@ pub struct Instance {
     pub key: String,
     pub workspace_id: WorkspaceId,
     pub agent_id: AgentId,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
     pub runtime_type: RuntimeType,
     pub status: Health,

@@ -11,6 +11,11 @@
 //! While a commit is on its way commands gather; the next round takes up to
 //! `limits::BATCH_COMMANDS_MAX` of them. Group commit is a property of this shape.
 //!
+//! **Several servers** The guards of a batch cover the rows that it writes; a rule also reads rows
+//! that it does not write, and panics on rows that cannot stand together. So on a shared store a
+//! round believes no row from before it ([`Engine::on_shared_store`]), and each `Load` asks again
+//! for what the round has read: its rows are of one moment, or it is decided anew.
+//!
 //! **Invariants** `INV-ENGINE-1`: nothing is told to anyone before it is durable. `INV-ENGINE-2`:
 //! every command gets exactly one reply. `INV-ENGINE-3`: deciding is pure, so a round may be
 //! decided again on fresh rows.
@@ -27,13 +32,14 @@ mod round;
 pub(crate) mod txn;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use crate::batch::{Batch, Committed, Find, Found};
 use crate::capacity::claim::Assignment;
 use crate::code::Rejection;
 use crate::command::{Answer, Command};
-use crate::id::{AttemptId, Seed, TaskId, WorkerId};
-use crate::key::{Key, Loaded, Row};
+use crate::id::{AttemptId, IncarnationId, Seed, TaskId, WorkerId};
+use crate::key::{Key, Loaded, Row, Version};
 use crate::lease::Lease;
 use crate::limits;
 use crate::time::Timestamp;
@@ -109,6 +115,8 @@ pub enum Refused {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push {
     pub worker_id: WorkerId,
+    /// Another start of the worker's process must not get it.
+    pub incarnation: IncarnationId,
     pub what: PushKind,
 }
 
@@ -120,12 +128,13 @@ pub enum PushKind {
 
 impl Push {
     pub(crate) fn assign(assignment: Assignment) -> Push {
-        let worker_id = assignment.worker_id.clone();
-        Push { worker_id, what: PushKind::Assign(Box::new(assignment)) }
+        let Lease { worker_id, incarnation, .. } = assignment.lease.clone();
+        Push { worker_id, incarnation, what: PushKind::Assign(Box::new(assignment)) }
     }
 
     pub(crate) fn cancel(lease: &Lease) -> Push {
-        Push { worker_id: lease.worker_id.clone(), what: PushKind::Cancel(lease.attempt_id) }
+        let Lease { worker_id, incarnation, .. } = lease.clone();
+        Push { worker_id, incarnation, what: PushKind::Cancel(lease.attempt_id) }
     }
 }
 
@@ -145,6 +154,8 @@ enum Phase {
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
+    /// Other servers write to the same store.
+    is_shared: bool,
     now: Timestamp,
     seeds: crate::id::Ids,
     inbox: VecDeque<Work>,
@@ -158,7 +169,7 @@ pub struct Engine {
     cut: bool,
     /// When to look for what is due.
     due_at: Timestamp,
-    /// When to look for ready work although nothing told of any.
+    /// When to look for ready work and timers although nothing told of any.
     floor_at: Timestamp,
     /// For each worker the renewal that was seen last, and since when (see `worker::lose`).
     watched: BTreeMap<WorkerId, (u64, Timestamp)>,
@@ -168,6 +179,7 @@ impl Engine {
     pub fn new(config: Config, now: Timestamp, seed: Seed) -> Self {
         Engine {
             config,
+            is_shared: false,
             now,
             seeds: crate::id::Ids::new(now, seed),
             inbox: VecDeque::new(),
@@ -181,6 +193,12 @@ impl Engine {
             floor_at: now,
             watched: BTreeMap::new(),
         }
+    }
+
+    /// Other servers write to the same store: no row is believed from one round to the next, and
+    /// all rows of a round are of one moment.
+    pub fn on_shared_store(self) -> Self {
+        Engine { is_shared: true, ..self }
     }
 
     pub fn handle(&mut self, input: Input, now: Timestamp) {
@@ -228,14 +246,16 @@ impl Engine {
 
     /// Starts the next piece of work, the first of: what is due, ready work, commands.
     fn begin(&mut self) {
+        if self.now >= self.floor_at {
+            self.floor_at = self.now + limits::POLL_FLOOR;
+            self.ready = true;
+            // Another server may have set a timer and be gone.
+            self.due_at = self.due_at.min(self.now);
+        }
         if self.now >= self.due_at {
             self.phase = Phase::SeekingDue;
             self.outputs.push_back(Output::Find(Find::Due { now: self.now, limit: limits::DUE_MAX }));
             return;
-        }
-        if self.now >= self.floor_at {
-            self.floor_at = self.now + limits::POLL_FLOOR;
-            self.ready = true;
         }
         if self.ready
             && let Some(find) = self.find_ready()
@@ -274,6 +294,7 @@ impl Engine {
         match round.decide(&self.config, &self.offers, &mut self.cache) {
             round::Step::Read(keys, finds) => {
                 if !keys.is_empty() {
+                    let keys = if self.is_shared { round.with_read(keys) } else { keys };
                     self.outputs.push_back(Output::Load(keys));
                 } else {
                     let find = finds.into_iter().next().expect("something is missing");
@@ -296,9 +317,17 @@ impl Engine {
         let Phase::Reading(mut round) = self.take_phase() else {
             panic!("INV: rows that nobody asked for")
         };
+        if self.is_shared && round.is_outdated(&rows) {
+            if round.tries >= limits::DECIDE_RETRIES_MAX {
+                self.refuse(round, Refused::Unavailable);
+                return;
+            }
+            round.restart(self.now);
+        }
         for (key, row) in rows {
+            let row = row.map(|(version, row)| (version, Arc::new(row)));
             if let Some((version, row)) = &row {
-                self.cache.put(key.clone(), *version, row.clone());
+                self.remember(key.clone(), *version, row.clone());
             }
             round.reads.rows.insert(key, row);
         }
@@ -381,12 +410,19 @@ impl Engine {
                 Some(row) => {
                     self.notice(&row);
                     let version = round.version_after(&key, &row);
-                    self.cache.put(key, version, row);
+                    self.remember(key, version, row);
                 }
                 None => self.cache.forget(&key),
             }
         }
         self.tell(round);
+    }
+
+    /// A row as it is in the store, for as long as nobody else writes there.
+    fn remember(&mut self, key: Key, version: Version, row: Arc<Row>) {
+        if !self.is_shared {
+            self.cache.put(key, version, row);
+        }
     }
 
     /// What a row that was just written means for what is to be done next.
@@ -414,7 +450,7 @@ impl Engine {
     /// Hands out replies and pushes: what they say is durable.
     fn tell(&mut self, round: Round) {
         for push in round.writes.pushes {
-            if let Some(link) = self.offers.link(&push.worker_id) {
+            if let Some(link) = self.offers.link_of(&push.worker_id, push.incarnation) {
                 self.outputs.push_back(Output::Push(link, push));
             }
         }
@@ -450,6 +486,11 @@ impl Engine {
             StoreFailure::Conflict | StoreFailure::Unavailable => Refused::Unavailable,
             StoreFailure::Unknown => Refused::Unknown,
         };
+        self.refuse(round, refused);
+    }
+
+    /// Answers every command of a round that could not be carried out.
+    fn refuse(&mut self, round: Round, refused: Refused) {
         self.ready = true;
         self.floor_at = self.now + limits::POLL_FLOOR;
         self.due_at = self.due_at.min(self.now + limits::POLL_FLOOR);

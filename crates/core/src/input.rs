@@ -74,9 +74,12 @@ pub struct Input {
     pub state: State,
     /// What was answered when it came.
     pub delivery: Delivery,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The run that took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -74,5 +74,6 @@ pub struct Ended {
     /// The error's text when `is_error`.
     pub text: String,
     pub waiting_for_input: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<crate::run::outcome::Failure>,
 }

@@ -91,6 +91,11 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Rows leave the default policy out.
+    pub fn is_default(&self) -> bool {
+        *self == Policy::default()
+    }
+
     /// A resource as a whole number; 0 when it is not set.
     pub fn resource(&self, name: &str) -> u64 {
         let value = self.resources.get(name).and_then(Value::as_f64).unwrap_or(0.0);

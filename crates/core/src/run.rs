@@ -35,17 +35,24 @@ pub struct Run {
     pub session_id: SessionId,
     pub status: Status,
     /// The effective policy, with the source of each field (POL-3).
+    #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
     /// The runtime that was used, and the reason when it is not the one asked for (POL-4).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     pub timeout_ms: u64,
     pub instance_key: String,
     /// The input of its turn, until the agent has ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_id: Option<InputId>,
     /// The attempt that has the run's lease; `None` between two attempts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub live_attempt_id: Option<AttemptId>,
     /// Attempts so far; the last one's number.
     pub attempt_count: u32,
@@ -54,15 +61,20 @@ pub struct Run {
     pub turn_count: u32,
     pub usage: Usage,
     /// The final text of the last turn, shortened.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
     /// The last turn ended with a question.
     pub waiting_for_input: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The class of the failure, a stable word.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<outcome::Failure>,
     /// How many snapshots it has.
     pub snapshot_seq: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -97,8 +109,11 @@ pub struct Snapshot {
     /// From 1.
     pub seq: u32,
     pub status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     pub at: Timestamp,
     /// `event` says what happened; more by its kind.

@@ -28,6 +28,7 @@ pub struct Session {
     pub id: SessionId,
     /// The task that each agent has for this session (ACC-5).
     pub tasks: Vec<(AgentId, TaskId)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub live_run: Option<RunId>,
     pub term: u64,
     /// An agent has taken a turn on it: it can be resumed.

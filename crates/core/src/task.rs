@@ -57,22 +57,32 @@ pub struct Task {
     /// The message and attachments that began it are this input's.
     pub first_input_id: InputId,
     pub details: Details,
+    #[serde(default, skip_serializing_if = "Policy::is_default")]
     pub policy: Policy,
     /// The execution class key: the instance that it is counted against.
     pub instance_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target_run_id: Option<RunId>,
     /// Waiting inputs in their order; at most `limits::INBOX_MAX` and the first one.
     pub inbox: Vec<InputId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<Parked>,
     /// When a parked task is looked at again.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
     /// A cancel was accepted and the live run is being stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_reason: Option<String>,
     pub accepted_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dispatched_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -82,20 +92,29 @@ pub struct Task {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Details {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hook_id: Option<u64>,
     /// 0: no limit.
     pub timeout_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub extra_system_prompt: Option<String>,
     /// `source`, `message_id`, `channel`, `tool_call_id`, `correlation_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_provenance: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deliver: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub spawned_by: Option<String>,
     /// The ten routing fields that were given.
     pub routing: Map<String, Value>,
     /// A folder of the worker's machine offered in place of the workspace's own (WRK-7).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
 }
 

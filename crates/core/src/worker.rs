@@ -34,6 +34,7 @@ pub struct Worker {
     pub offer: Offer,
     /// The end of its leases unless it renews, by the clock of the server that renewed it: when
     /// to look, never the verdict (`lose`). `None` when it is offline.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// Grows with every renewal: what is watched instead of a clock.
     pub renewal: u64,

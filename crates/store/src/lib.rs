@@ -12,6 +12,7 @@
 //! **Not here** Any rule of the domain: keepers match on no state. Rules live in `core`.
 #![forbid(unsafe_code)]
 
+mod derived;
 pub mod memory;
 pub mod query;
 #[cfg(feature = "sqlite")]
@@ -23,7 +24,10 @@ pub mod conformance;
 use std::fmt;
 
 use hostler_core::batch::{Batch, Committed, Find, Found};
-use hostler_core::key::{Key, Loaded};
+use hostler_core::id::WorkspaceId;
+use hostler_core::key::{Key, Loaded, Row};
+use hostler_core::time::Timestamp;
+use hostler_core::workspace::Workspace;
 
 pub use query::{LogRange, Page, Query, Sequenced};
 
@@ -54,6 +58,17 @@ pub enum Error {
     Unknown(Source),
     /// What was read cannot be what was written.
     Corrupt(Source),
+}
+
+/// The workspace that exists from the start; a keeper reads no clock, so it is as old as time.
+fn first_workspace() -> (Key, Row) {
+    let workspace = Workspace {
+        id: WorkspaceId::DEFAULT,
+        key: "default".to_owned(),
+        paused: false,
+        created_at: Timestamp(0),
+    };
+    (Key::Workspace(workspace.id), Row::Workspace(workspace))
 }
 
 pub type Source = Box<dyn std::error::Error + Send + Sync>;

@@ -1,1 +1,219 @@
-//! m
+//! # Memory
+//!
+//! **What** The reference keeper, and the disk of the simulation: ordered maps and no I/O.
+//!
+//! **Invariants** The same calls give the same answers: nothing here is hashed, timed or drawn by
+//! lot. The index is changed by what a row is derived to, so it cannot lag behind the rows.
+//!
+//! **Failure** A guard that fails, or a row that breaks a relation, is seen before anything is
+//! changed. It has no other failures; the simulation puts its own around it.
+//!
+//! **Not here** Durability: what it holds dies with the process. Cheap lists: a scan walks rows.
+
+mod find;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hostler_core::batch::{Batch, Committed, Find, Found, Write};
+use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::key::{Key, Loaded, Row, Version};
+use hostler_core::policy::RuntimeType;
+use hostler_core::session::SessionId;
+use hostler_core::stream::Append;
+use hostler_core::task::Priority;
+use hostler_core::time::Timestamp;
+
+use crate::{Error, LogRange, Page, Query, Sequenced, Store, derived, first_workspace};
+
+/// Rows in the order of their keys. A clone is a snapshot that shares nothing.
+#[derive(Default)]
+pub struct Memory {
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    rows: BTreeMap<Key, (Version, Row)>,
+    index: BTreeSet<Entry>,
+    /// Inputs in the order of their coming, and the number under which each came.
+    arrivals: BTreeMap<(TaskId, u64), InputId>,
+    arrived: BTreeMap<InputId, u64>,
+    arrival_count: u64,
+    streams: BTreeMap<TaskId, Vec<Sequenced>>,
+}
+
+/// One way in which a row can be found; the order of the fields is the order of the answers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    ReadyTask(String, Priority, Option<Timestamp>, TaskId),
+    ReadyInstance(RuntimeType, u64, String),
+    DueTask(Timestamp, TaskId),
+    DueWorker(Timestamp, WorkerId),
+    Waiter(WorkspaceId, SessionId, Option<Timestamp>, TaskId),
+    Lease(WorkerId, AttemptId),
+    RunOf(TaskId, RunId),
+    AttemptOf(RunId, u32, AttemptId),
+}
+
+impl Memory {
+    pub fn new() -> Self {
+        Memory::default()
+    }
+
+    /// Every row, in the order of keys: for the checkers of the simulation.
+    pub fn each(&self, mut visit: impl FnMut(&Key, Version, &Row)) {
+        for (key, (version, row)) in &self.lock().rows {
+            visit(key, *version, row);
+        }
+    }
+
+    /// Every stream, in the order of tasks.
+    pub fn each_stream(&self, mut visit: impl FnMut(TaskId, &[Sequenced])) {
+        for (task, records) in &self.lock().streams {
+            visit(*task, records);
+        }
+    }
+
+    /// A panic elsewhere cannot leave a half-made change: every check comes before the first one.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        Memory { state: Mutex::new(self.lock().clone()) }
+    }
+}
+
+impl Store for Memory {
+    fn migrate(&self) -> Result<(), Error> {
+        let (key, row) = first_workspace();
+        let mut state = self.lock();
+        if !state.rows.contains_key(&key) {
+            state.put(&Write { key, expect: None, row: Some(row) });
+        }
+        Ok(())
+    }
+
+    fn load(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
+        let state = self.lock();
+        Ok(keys.iter().map(|key| (key.clone(), state.rows.get(key).cloned())).collect())
+    }
+
+    fn find(&self, find: &Find) -> Result<Found, Error> {
+        Ok(find::find(&self.lock(), find))
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<Committed, Error> {
+        let mut state = self.lock();
+        state.check(batch)?;
+        for write in &batch.writes {
+            state.put(write);
+        }
+        let last_seqs = batch.appends.iter().map(|append| state.append(append)).collect();
+        Ok(Committed { last_seqs })
+    }
+
+    fn scan(&self, query: &Query) -> Result<Page, Error> {
+        Ok(scan::scan(&self.lock(), query))
+    }
+
+    fn read(&self, range: &LogRange) -> Result<Vec<Sequenced>, Error> {
+        let state = self.lock();
+        let Some(records) = state.streams.get(&range.task) else {
+            return Ok(Vec::new());
+        };
+        let start = records.partition_point(|record| record.seq <= range.after);
+        Ok(records[start..].iter().take(range.limit).cloned().collect())
+    }
+}
+
+impl State {
+    /// Goes through the batch as it will be written, with the versions that come of it.
+    fn check(&self, batch: &Batch) -> Result<(), Error> {
+        let mut staged: BTreeMap<&Key, Option<Version>> = BTreeMap::new();
+        for write in &batch.writes {
+            let stored = || self.rows.get(&write.key).map(|(version, _)| *version);
+            let version = staged.get(&write.key).copied().unwrap_or_else(stored);
+            if version != write.expect {
+                return Err(Error::Conflict);
+            }
+            if let Some(row) = &write.row {
+                derived::assert_kind(&write.key, row);
+                derived::check(row).map_err(|reason| Error::Unavailable(reason.into()))?;
+            }
+            staged.insert(&write.key, write.row.as_ref().map(|_| version.unwrap_or(0) + 1));
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, write: &Write) {
+        let key = &write.key;
+        if let Some((_, old)) = self.rows.remove(key) {
+            for entry in entries(key, &old) {
+                self.index.remove(&entry);
+            }
+            if let (Row::Input(input), None) = (&old, &write.row)
+                && let Some(number) = self.arrived.remove(&input.id)
+            {
+                self.arrivals.remove(&(input.task_id, number));
+            }
+        }
+        let Some(row) = &write.row else { return };
+        self.index.extend(entries(key, row));
+        if let (Row::Input(input), None) = (row, write.expect) {
+            self.arrival_count += 1;
+            self.arrived.insert(input.id, self.arrival_count);
+            self.arrivals.insert((input.task_id, self.arrival_count), input.id);
+        }
+        self.rows.insert(key.clone(), (write.expect.unwrap_or(0) + 1, row.clone()));
+    }
+
+    /// The last number of the stream after the append.
+    fn append(&mut self, append: &Append) -> u64 {
+        let stored = self.streams.get(&append.task_id).and_then(|records| records.last());
+        let mut last = stored.map_or(0, |last| last.seq + derived::width(&last.record) - 1);
+        if append.records.is_empty() {
+            return last;
+        }
+        let records = self.streams.entry(append.task_id).or_default();
+        for record in &append.records {
+            let seq = last + 1;
+            last += derived::width(record);
+            records.push(Sequenced { seq, record: derived::place(record, seq) });
+        }
+        last
+    }
+}
+
+/// The ways in which the row can be found besides by its key.
+fn entries(key: &Key, row: &Row) -> Vec<Entry> {
+    match (key, row) {
+        (Key::Task(id), Row::Task(task)) => {
+            let ready = task.is_ready().then(|| {
+                Entry::ReadyTask(task.instance_key.clone(), task.priority, task.queued_at, *id)
+            });
+            let due = derived::due_at(task).map(|at| Entry::DueTask(at, *id));
+            let waiter = derived::is_waiter(task).then(|| {
+                let session = task.session_id.clone();
+                Entry::Waiter(task.workspace_id, session, task.queued_at, *id)
+            });
+            ready.into_iter().chain(due).chain(waiter).collect()
+        }
+        (Key::Instance(key), Row::Instance(instance)) if instance.is_ready() => {
+            vec![Entry::ReadyInstance(instance.runtime_type, instance.pass, key.clone())]
+        }
+        (Key::Worker(id), Row::Worker(worker)) => {
+            worker.until.map(|until| Entry::DueWorker(until, id.clone())).into_iter().collect()
+        }
+        (Key::Lease(id), Row::Lease(lease)) => vec![Entry::Lease(lease.worker_id.clone(), *id)],
+        (Key::Run(id), Row::Run(run)) => vec![Entry::RunOf(run.origin_task_id, *id)],
+        (Key::Attempt(id), Row::Attempt(attempt)) => {
+            vec![Entry::AttemptOf(attempt.run_id, attempt.attempt_no, *id)]
+        }
+        _ => Vec::new(),
+    }
+}

@@ -25,8 +25,11 @@ pub enum Query {
     Snapshots { run: RunId, after_seq: u32, limit: usize },
     /// In the order of their coming.
     Inputs { task: TaskId, limit: usize },
+    /// By key upwards; all are given, as of the two that follow.
     Instances { workspace: WorkspaceId },
+    /// By id upwards.
     Workers,
+    /// By id upwards.
     Workspaces,
 }
 

@@ -294,17 +294,25 @@ pub(crate) fn wake_waiter(txn: &mut Txn<'_>, session: &Session) -> Decided<()> {
         workspace: session.workspace_id,
         session: session.id.clone(),
     };
-    let crate::batch::Found::Waiters(waiters) = txn.find(find)?.clone() else {
+    let crate::batch::Found::Waiters(waiters) = txn.find(find)? else {
         unreachable!("a search is answered in kind")
     };
+    let waits =
+        |task: &Task| task.state == task::State::Queued && task.parked == Some(Parked::Session);
+    // Those that this round has parked, and the first one of the store's that still waits.
+    let mut waiting = txn.tasks_of_round(session);
+    waiting.retain(waits);
     for id in waiters {
         let task = txn.known(txn.task(id))?;
-        if task.state == task::State::Queued && task.parked == Some(Parked::Session) {
-            txn.put_task(Task { parked: None, ..task })?;
-            return Ok(());
+        if waits(&task) {
+            waiting.push(task);
+            break;
         }
     }
-    Ok(())
+    match waiting.into_iter().min_by_key(|task| (task.queued_at, task.id)) {
+        Some(next) => txn.put_task(Task { parked: None, ..next }),
+        None => Ok(()),
+    }
 }
 
 /// What the snapshot of a run says about an attempt.

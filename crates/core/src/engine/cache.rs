@@ -4,18 +4,19 @@
 //! changed since fails the guard of the batch that was decided on it, and is forgotten.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::key::{Key, Row, Version};
 use crate::limits;
 
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    young: HashMap<Key, (Version, Row)>,
-    old: HashMap<Key, (Version, Row)>,
+    young: HashMap<Key, (Version, Arc<Row>)>,
+    old: HashMap<Key, (Version, Arc<Row>)>,
 }
 
 impl Cache {
-    pub fn get(&mut self, key: &Key) -> Option<&(Version, Row)> {
+    pub fn get(&mut self, key: &Key) -> Option<&(Version, Arc<Row>)> {
         if !self.young.contains_key(key) {
             let entry = self.old.remove(key)?;
             self.put(key.clone(), entry.0, entry.1);
@@ -23,9 +24,9 @@ impl Cache {
         self.young.get(key)
     }
 
-    pub fn put(&mut self, key: Key, version: Version, row: Row) {
+    pub fn put(&mut self, key: Key, version: Version, row: Arc<Row>) {
         // Written once and read by nobody.
-        if matches!(row, Row::Snapshot(_)) {
+        if matches!(*row, Row::Snapshot(_)) {
             return;
         }
         if self.young.len() >= limits::CACHE_ROWS_MAX {

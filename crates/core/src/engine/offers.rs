@@ -69,6 +69,12 @@ impl Offers {
         self.workers.get(id).map(|worker| worker.link)
     }
 
+    /// The connection of this start of the worker's process.
+    pub fn link_of(&self, id: &WorkerId, incarnation: IncarnationId) -> Option<Link> {
+        let worker = self.workers.get(id).filter(|worker| worker.incarnation == incarnation);
+        worker.map(|worker| worker.link)
+    }
+
     pub fn free(&self, id: &WorkerId) -> u32 {
         self.workers.get(id).map_or(0, Connected::free)
     }

@@ -1,6 +1,7 @@
 //! One round: commands that are decided one after the other and committed together.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::cache::Cache;
 use super::txn::{Decided, Halt, Need, Reads, Txn, Writes};
@@ -10,7 +11,7 @@ use crate::capacity::claim;
 use crate::code::Rejection;
 use crate::command::{Answer, Command};
 use crate::id::{Ids, Seed};
-use crate::key::{Key, Version};
+use crate::key::{Key, Loaded, Row, Version};
 use crate::time::Timestamp;
 use crate::{agent, input, run, task, worker};
 
@@ -65,16 +66,33 @@ impl Round {
         self.results.clear();
     }
 
+    /// These keys and all that were read before: what is loaded together is of one moment.
+    pub fn with_read(&self, keys: Vec<Key>) -> Vec<Key> {
+        let mut all: BTreeSet<Key> = keys.into_iter().collect();
+        all.extend(self.reads.rows.keys().cloned());
+        all.into_iter().collect()
+    }
+
+    /// A row that was decided on has changed since it was read.
+    pub fn is_outdated(&self, rows: &[Loaded]) -> bool {
+        rows.iter().any(|(key, row)| {
+            let version = row.as_ref().map(|(version, _)| *version);
+            let before = self.reads.rows.get(key);
+            before.is_some_and(|before| before.as_ref().map(|(version, _)| *version) != version)
+        })
+    }
+
     pub fn decide(&mut self, config: &Config, offers: &Offers, cache: &mut Cache) -> Step {
-        loop {
-            let needs = self.decide_known(config, offers);
-            if needs.is_empty() {
-                break;
+        let needs = self.decide_known(config, offers, cache);
+        if !needs.is_empty() {
+            let (mut keys, mut finds) = (Vec::new(), Vec::new());
+            for need in needs {
+                match need {
+                    Need::Key(key) => keys.push(key),
+                    Need::Find(find) => finds.push(find),
+                }
             }
-            let (keys, finds) = self.split(needs, cache);
-            if !keys.is_empty() || !finds.is_empty() {
-                return Step::Read(keys, finds);
-            }
+            return Step::Read(keys, finds);
         }
         let batch = self.batch();
         match batch.writes.is_empty() && batch.appends.is_empty() {
@@ -84,12 +102,18 @@ impl Round {
     }
 
     /// Decides in order until a row is missing; then asks the rest what they will miss too.
-    fn decide_known(&mut self, config: &Config, offers: &Offers) -> BTreeSet<Need> {
+    fn decide_known(
+        &mut self,
+        config: &Config,
+        offers: &Offers,
+        cache: &mut Cache,
+    ) -> BTreeSet<Need> {
         let mut needs = BTreeSet::new();
         for index in self.decided..self.works.len() {
             let work = &self.works[index];
             let ids = Ids::new(self.now, work.seed);
-            let mut txn = Txn::new(config, offers, self.now, ids, &self.reads, &self.writes);
+            let reads = &mut self.reads;
+            let mut txn = Txn::new(config, offers, self.now, ids, reads, cache, &self.writes);
             match dispatch(&mut txn, &work.command) {
                 Err(Halt::Missing(need)) => {
                     needs.insert(need);
@@ -109,27 +133,10 @@ impl Round {
             }
         }
         needs.retain(|need| match need {
-            Need::Key(key) => !self.reads.rows.contains_key(key),
+            Need::Key(key) => !self.reads.rows.contains_key(key) && cache.get(key).is_none(),
             Need::Find(find) => !self.reads.finds.contains_key(find),
         });
         needs
-    }
-
-    /// What the cache has is there; the rest must be read.
-    fn split(&mut self, needs: BTreeSet<Need>, cache: &mut Cache) -> (Vec<Key>, Vec<Find>) {
-        let (mut keys, mut finds) = (Vec::new(), Vec::new());
-        for need in needs {
-            match need {
-                Need::Find(find) => finds.push(find),
-                Need::Key(key) => match cache.get(&key) {
-                    Some(row) => {
-                        self.reads.rows.insert(key, Some(row.clone()));
-                    }
-                    None => keys.push(key),
-                },
-            }
-        }
-        (keys, finds)
     }
 
     fn batch(&self) -> Batch {
@@ -140,13 +147,13 @@ impl Round {
                 continue;
             }
             let expect = before.map(|(version, _)| *version);
-            batch.writes.push(Write { key: key.clone(), expect, row: row.clone() });
+            batch.writes.push(Write { key: key.clone(), expect, row: row.as_deref().cloned() });
         }
         batch
     }
 
     /// The version of a row of this round's batch once it is committed.
-    pub fn version_after(&self, key: &Key, row: &crate::key::Row) -> Version {
+    pub fn version_after(&self, key: &Key, row: &Arc<Row>) -> Version {
         match self.reads.rows.get(key).and_then(Option::as_ref) {
             Some((version, before)) if before == row => *version,
             Some((version, _)) => version + 1,

@@ -7,10 +7,15 @@
 //! A read of a row that is not loaded halts the command; the engine loads it and decides again
 //! from the start. Deciding is pure, so doing it twice does no harm.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
+use super::cache::Cache;
 use super::{Config, Link, Offers, Push};
 use crate::agent::Agent;
 use crate::attempt::Attempt;
@@ -56,7 +61,7 @@ pub(crate) type Decided<T> = Result<T, Halt>;
 /// Rows to be written; `None` removes.
 #[derive(Debug, Default)]
 pub(crate) struct Writes {
-    pub rows: BTreeMap<Key, Option<Row>>,
+    pub rows: BTreeMap<Key, Option<Arc<Row>>>,
     pub appends: Vec<Append>,
     pub pushes: Vec<Push>,
     /// Executions promised to workers, by the connection they are promised over.
@@ -83,10 +88,13 @@ impl Writes {
     }
 }
 
-/// What has been read from the store in this round.
+/// A row as it was read; `None` when there is none.
+pub(crate) type Read = Option<(Version, Arc<Row>)>;
+
+/// What has been read in this round, from the cache or the store.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
-    pub rows: BTreeMap<Key, Option<(Version, Row)>>,
+    pub rows: BTreeMap<Key, Read>,
     pub finds: BTreeMap<Find, Found>,
 }
 
@@ -95,7 +103,8 @@ pub(crate) struct Txn<'a> {
     pub offers: &'a Offers,
     pub now: Timestamp,
     pub ids: Ids,
-    reads: &'a Reads,
+    reads: RefCell<&'a mut Reads>,
+    cache: RefCell<&'a mut Cache>,
     /// Of the commands before this one in the round.
     before: &'a Writes,
     pub staged: Writes,
@@ -107,36 +116,44 @@ impl<'a> Txn<'a> {
         offers: &'a Offers,
         now: Timestamp,
         ids: Ids,
-        reads: &'a Reads,
+        reads: &'a mut Reads,
+        cache: &'a mut Cache,
         before: &'a Writes,
     ) -> Self {
-        Txn { config, offers, now, ids, reads, before, staged: Writes::default() }
+        let (reads, cache) = (RefCell::new(reads), RefCell::new(cache));
+        Txn { config, offers, now, ids, reads, cache, before, staged: Writes::default() }
     }
 
-    fn get(&self, key: Key) -> Decided<Option<&Row>> {
+    fn get(&self, key: Key) -> Decided<Option<Arc<Row>>> {
         if let Some(row) = self.staged.rows.get(&key) {
-            return Ok(row.as_ref());
+            return Ok(row.clone());
         }
         if let Some(row) = self.before.rows.get(&key) {
-            return Ok(row.as_ref());
+            return Ok(row.clone());
         }
-        match self.reads.rows.get(&key) {
-            Some(found) => Ok(found.as_ref().map(|(_, row)| row)),
-            None => Err(Halt::Missing(Need::Key(key))),
+        if let Some(found) = self.reads.borrow().rows.get(&key) {
+            return Ok(found.as_ref().map(|(_, row)| row.clone()));
         }
+        let Some((version, row)) = self.cache.borrow_mut().get(&key).cloned() else {
+            return Err(Halt::Missing(Need::Key(key)));
+        };
+        // The batch is guarded by the version that was decided on.
+        self.reads.borrow_mut().rows.insert(key, Some((version, row.clone())));
+        Ok(Some(row))
     }
 
     fn put(&mut self, key: Key, row: Row) {
-        self.staged.rows.insert(key, Some(row));
+        self.staged.rows.insert(key, Some(Arc::new(row)));
     }
 
     pub fn remove(&mut self, key: Key) {
         self.staged.rows.insert(key, None);
     }
 
-    /// The answer of a search. It does not see what this round writes.
-    pub fn find(&self, find: Find) -> Decided<&Found> {
-        self.reads.finds.get(&find).ok_or(Halt::Missing(Need::Find(find)))
+    /// The answer of a search. It does not see what this round writes (see `of_round`).
+    pub fn find(&self, find: Find) -> Decided<Found> {
+        let found = self.reads.borrow().finds.get(&find).cloned();
+        found.ok_or(Halt::Missing(Need::Find(find)))
     }
 
     /// How many executions a worker may still be given.
@@ -173,10 +190,10 @@ macro_rules! rows {
     ($($get:ident, $variant:ident($($arg:ident: $arg_type:ty),*) -> $row:ty;)*) => {
         impl Txn<'_> {$(
             pub fn $get(&self, $($arg: $arg_type),*) -> Decided<Option<$row>> {
-                match self.get(Key::$variant($($arg),*))? {
-                    None => Ok(None),
-                    Some(Row::$variant(row)) => Ok(Some(row.clone().into())),
-                    Some(other) => unreachable!("a row of another kind: {other:?}"),
+                let Some(row) = self.get(Key::$variant($($arg),*))? else { return Ok(None) };
+                match &*row {
+                    Row::$variant(row) => Ok(Some(row.clone())),
+                    other => unreachable!("a row of another kind: {other:?}"),
                 }
             }
         )*}
@@ -210,6 +227,48 @@ impl Txn<'_> {
     /// A row that another row names: it must be there.
     pub fn known<T>(&self, row: Decided<Option<T>>) -> Decided<T> {
         Ok(row?.expect("a row that is named exists"))
+    }
+
+    /// The leases of a worker, also those that this round has given it.
+    pub fn leases_of(&self, worker: &WorkerId) -> Decided<Vec<Lease>> {
+        let Found::Leases(found) = self.find(Find::Leases { worker: worker.clone() })? else {
+            unreachable!("a search is answered in kind")
+        };
+        let mut ids: BTreeSet<AttemptId> = found.iter().copied().collect();
+        let ends = Key::Lease(AttemptId(Uuid::nil()))..=Key::Lease(AttemptId(Uuid::max()));
+        for (_, row) in self.of_round(ends) {
+            if let Row::Lease(lease) = row
+                && lease.worker_id == *worker
+            {
+                ids.insert(lease.attempt_id);
+            }
+        }
+        let mut leases = Vec::with_capacity(ids.len());
+        for id in ids {
+            leases.extend(self.lease(id)?);
+        }
+        Ok(leases)
+    }
+
+    /// The tasks of a session that this round has written.
+    pub fn tasks_of_round(&self, session: &Session) -> Vec<Task> {
+        let ends = Key::Task(TaskId(Uuid::nil()))..=Key::Task(TaskId(Uuid::max()));
+        let tasks = self.of_round(ends).filter_map(|(_, row)| match row {
+            Row::Task(task) => Some(task.as_ref()),
+            _ => None,
+        });
+        let is_its = |task: &&Task| {
+            task.workspace_id == session.workspace_id && task.session_id == session.id
+        };
+        tasks.filter(is_its).cloned().collect()
+    }
+
+    /// Rows that this round has written, as they are by now: a search does not see them.
+    fn of_round(&self, keys: RangeInclusive<Key>) -> impl Iterator<Item = (&Key, &Row)> {
+        let before = self.before.rows.range(keys.clone());
+        let before = before.filter(|(key, _)| !self.staged.rows.contains_key(*key));
+        let rows = before.chain(self.staged.rows.range(keys));
+        rows.filter_map(|(key, row)| Some((key, row.as_deref()?)))
     }
 
     /// A task of the workspace, or `task_not_found`.

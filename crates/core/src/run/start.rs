@@ -128,12 +128,31 @@ fn started(
     Ok(Verdict::Accepted)
 }
 
+/// The input had its turn in this run before the one that the lease is at.
+fn is_past(txn: &Txn<'_>, lease: &Lease, input_id: InputId) -> Decided<bool> {
+    let input = txn.input(input_id)?;
+    Ok(input.is_some_and(|input| {
+        input.run_id == Some(lease.run_id) && input.state == input::State::Settled
+    }))
+}
+
+/// The worker has said that the agent's process runs: without that nothing can succeed.
+fn is_started(txn: &Txn<'_>, lease: &Lease) -> Decided<bool> {
+    let attempt = txn.known(txn.attempt(lease.attempt_id))?;
+    Ok(attempt.status == attempt::Status::Running)
+}
+
 fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decided<Verdict> {
     match &lease.turn {
         Turn::Given(given) if *given == input_id => {}
         Turn::Open(open) if *open == input_id => return Ok(Verdict::Accepted),
         Turn::Ended(ended, _) if *ended == input_id => return Ok(Verdict::Accepted),
+        // The start of a turn before this one, told again.
+        _ if is_past(txn, &lease, input_id)? => return Ok(Verdict::Accepted),
         _ => return Ok(Verdict::Illegal),
+    }
+    if !is_started(txn, &lease)? {
+        return Ok(Verdict::Illegal);
     }
     let mut run = txn.known(txn.run(lease.run_id))?;
     let input = txn.known(txn.input(input_id))?;
@@ -166,16 +185,18 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
         Turn::Given(given) if *given == ended.input_id => {
             // The agent ended a turn whose start got lost on its way: it did take the input.
             let attempt_id = lease.attempt_id;
-            turn_started(txn, lease, ended.input_id)?;
+            if turn_started(txn, lease, ended.input_id)? == Verdict::Illegal {
+                return Ok(Verdict::Illegal);
+            }
             lease = txn.known(txn.lease(attempt_id))?;
         }
         Turn::Ended(id, _) if *id == ended.input_id => return Ok(Verdict::Close),
-        Turn::Given(next) | Turn::Open(next) => {
+        Turn::Given(next) | Turn::Open(next) if is_past(txn, &lease, ended.input_id)? => {
             // The turn before this one, told again: its answer was the next input.
             let input = txn.known(txn.input(*next))?;
             return Ok(Verdict::Next(Box::new(input)));
         }
-        Turn::Ended(..) => return Ok(Verdict::Illegal),
+        Turn::Given(_) | Turn::Open(_) | Turn::Ended(..) => return Ok(Verdict::Illegal),
     }
     let mut run = txn.known(txn.run(lease.run_id))?;
     let mut task = txn.known(txn.task(lease.task_id))?;

@@ -104,7 +104,7 @@ mod tests {
     fn a_drain_extends_and_a_later_welcome_does_not_shorten() {
         let mut fence = fence(1_000);
         fence.acknowledged(Timestamp(3_000), Timestamp(3_001));
-        fence.extended(limits::DRAIN_LEASE);
+        fence.extended(Span::seconds(60));
         assert_eq!(fence.until(), Timestamp(63_000));
         fence.welcomed(Timestamp(10_000), limits::LEASE, limits::FENCE);
         assert_eq!(fence.until(), Timestamp(63_000));

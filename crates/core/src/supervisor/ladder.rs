@@ -125,11 +125,6 @@ impl Ladder {
     pub fn state(&self) -> State {
         self.state
     }
-
-    /// It is being stopped, and not merely closed.
-    pub fn is_stopping(&self) -> bool {
-        matches!(self.state, State::Interrupting | State::Terminating | State::Killing)
-    }
 }
 
 #[cfg(test)]
@@ -192,7 +187,6 @@ mod tests {
         let mut ladder = Ladder::default();
         assert_eq!(ladder.handle(Event::Close, AT), Some(Action::Close));
         assert_eq!(ladder.deadline(), Some(AT + limits::CLOSE_GRACE));
-        assert!(!ladder.is_stopping());
         let mut stopped = ladder.clone();
         assert_eq!(run_down(&mut ladder, AT).0, [Action::Terminate, Action::Kill]);
         assert_eq!(stopped.handle(Event::Stop, AT), Some(Action::Interrupt));

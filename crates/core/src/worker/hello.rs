@@ -44,7 +44,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, hello: &Hello) -> Decided<Orders> {
         return Err(Rejection::field(Code::InvalidField, "worker_id", text).into());
     }
     let before = txn.worker(id.clone())?;
-    for lease in leases(txn, hello)? {
+    for lease in txn.leases_of(id)? {
         let foreign = lease.incarnation != hello.writer.incarnation;
         let forgotten = !holds(&hello.held, &lease) && !matches!(lease.turn, Turn::Given(_));
         if foreign || forgotten {
@@ -65,24 +65,12 @@ pub(crate) fn decide(txn: &mut Txn<'_>, hello: &Hello) -> Decided<Orders> {
     orders(txn, &hello.writer, &hello.held)
 }
 
-fn leases(txn: &Txn<'_>, hello: &Hello) -> Decided<Vec<Lease>> {
-    let find = Find::Leases { worker: hello.writer.worker_id.clone() };
-    let Found::Leases(ids) = txn.find(find)?.clone() else {
-        unreachable!("a search is answered in kind")
-    };
-    let mut leases = Vec::with_capacity(ids.len());
-    for id in ids {
-        leases.extend(txn.lease(id)?);
-    }
-    Ok(leases)
-}
-
 fn holds(held: &[Held], lease: &Lease) -> bool {
     held.iter().any(|one| one.attempt_id == lease.attempt_id && one.term == lease.term)
 }
 
 /// Of what a worker holds: what is lost, and what is to be cancelled. What it has been given and
-/// does not hold is given again.
+/// does not hold is given again, with the cancel behind it if there is one.
 pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> Decided<Orders> {
     let mut orders = Orders::default();
     for one in holding {
@@ -95,7 +83,7 @@ pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> De
         }
     }
     let find = Find::Leases { worker: writer.worker_id.clone() };
-    let Found::Leases(ids) = txn.find(find)?.clone() else {
+    let Found::Leases(ids) = txn.find(find)? else {
         unreachable!("a search is answered in kind")
     };
     for id in ids {
@@ -103,11 +91,11 @@ pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> De
         if lease.incarnation != writer.incarnation || holds(holding, &lease) {
             continue;
         }
-        if lease.state == lease::State::Stopping && matches!(lease.turn, Turn::Given(_)) {
-            // It never got there: nothing of it runs.
-            finish(txn, lease, &Cause::Stopped, "")?;
-        } else if let Some(assignment) = claim::again(txn, lease)? {
+        // It may be on its way there: only the worker can say that nothing of it runs.
+        let cancel = (lease.state == lease::State::Stopping).then(|| Push::cancel(&lease));
+        if let Some(assignment) = claim::again(txn, lease)? {
             txn.push(Push::assign(assignment));
+            txn.staged.pushes.extend(cancel);
         }
     }
     Ok(orders)

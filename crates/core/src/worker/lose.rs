@@ -5,7 +5,6 @@
 //! that has just started waits a whole lease before it gives anything away.
 
 use super::{Status, Worker};
-use crate::batch::{Find, Found};
 use crate::engine::txn::{Decided, Txn};
 use crate::id::WorkerId;
 use crate::run::finish::finish;
@@ -33,14 +32,8 @@ pub(crate) fn goodbye(txn: &mut Txn<'_>, writer: &Writer) -> Decided<()> {
 }
 
 fn lose(txn: &mut Txn<'_>, mut worker: Worker, why: &str) -> Decided<()> {
-    let find = Find::Leases { worker: worker.id.clone() };
-    let Found::Leases(ids) = txn.find(find)?.clone() else {
-        unreachable!("a search is answered in kind")
-    };
-    for id in ids {
-        if let Some(lease) = txn.lease(id)? {
-            finish(txn, lease, &Cause::Lost, why)?;
-        }
+    for lease in txn.leases_of(&worker.id)? {
+        finish(txn, lease, &Cause::Lost, why)?;
     }
     worker.status = Status::Offline;
     worker.until = None;

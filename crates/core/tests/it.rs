@@ -1,0 +1,26 @@
+//! Cases of the engine: scripts in, traces out.
+
+#[path = "it/accept.rs"]
+mod accept;
+#[path = "it/agents.rs"]
+mod agents;
+#[path = "it/cancel.rs"]
+mod cancel;
+#[path = "it/claim.rs"]
+mod claim;
+#[path = "it/inputs.rs"]
+mod inputs;
+#[path = "it/machines.rs"]
+mod machines;
+#[path = "it/report.rs"]
+mod report;
+#[path = "it/runs.rs"]
+mod runs;
+#[path = "it/script.rs"]
+mod script;
+#[path = "it/stores.rs"]
+mod stores;
+#[path = "it/trace.rs"]
+mod trace;
+#[path = "it/workers.rs"]
+mod workers;

@@ -1,0 +1,236 @@
+//! The searches of the engine.
+
+use hostler_core::batch::{Find, Found};
+use hostler_core::capacity::Instance;
+use hostler_core::id::{TaskId, WorkspaceId};
+use hostler_core::key::{Key, Row};
+use hostler_core::limits;
+use hostler_core::policy::RuntimeType;
+use hostler_core::task::{Parked, Priority, State, Task};
+use hostler_core::time::Timestamp;
+
+use super::rows::*;
+use super::{commit, found};
+use crate::Store;
+
+/// Ready tasks for all runtime types.
+fn ready(store: &dyn Store, limit: usize) -> Vec<TaskId> {
+    ready_for(store, RuntimeType::ALL, limit)
+}
+
+fn ready_for(store: &dyn Store, types: &[RuntimeType], limit: usize) -> Vec<TaskId> {
+    match found(store, Find::Ready { runtime_types: types.to_vec(), limit }) {
+        Found::Ready(tasks) => tasks,
+        other => panic!("asked for ready work, got {other:?}"),
+    }
+}
+
+fn due(store: &dyn Store, now: i64, limit: usize) -> Found {
+    found(store, Find::Due { now: Timestamp(now), limit })
+}
+
+fn with_queued(number: u64, queued: u32) -> Instance {
+    Instance { queued, ..instance(number) }
+}
+
+fn on(instance: u64, task: Task) -> Task {
+    Task { instance_key: instance_key(instance), ..task }
+}
+
+fn put_all(store: &dyn Store, instances: &[Instance], tasks: &[Task]) {
+    let instances = instances.iter().map(|row| put(None, Row::Instance(row.clone())));
+    commit(store, instances.chain(tasks.iter().map(|task| put_task(None, task))).collect());
+}
+
+pub fn ready_work_comes_by_pass_then_priority_then_time(store: &dyn Store) {
+    let mut instances = [with_queued(1, 4), with_queued(2, 1)];
+    (instances[0].pass, instances[0].concurrency, instances[1].pass) = (9, 10, 3);
+    let mut tasks: Vec<Task> = (1..=4).map(|number| on(1, task(number))).collect();
+    (tasks[0].priority, tasks[3].priority) = (Priority::Low, Priority::Urgent);
+    tasks[1].queued_at = Some(Timestamp(i64::MAX));
+    tasks.push(on(2, task(5)));
+    put_all(store, &instances, &tasks);
+    assert_eq!(ready(store, 100), [5, 4, 3, 2, 1].map(task_id));
+}
+
+pub fn an_instance_gives_no_more_than_it_has_room_for(store: &dyn Store) {
+    let mut one = with_queued(1, 5);
+    (one.concurrency, one.pending, one.running, one.stopping) = (5, 1, 1, 1);
+    let tasks: Vec<Task> = (1..=5).map(|number| on(1, task(number))).collect();
+    put_all(store, &[one.clone()], &tasks);
+    assert_eq!(ready(store, 100), [1, 2].map(task_id));
+    one.stopping = 3;
+    commit(store, vec![put(Some(1), Row::Instance(one))]);
+    assert_eq!(ready(store, 100), []);
+}
+
+pub fn an_instance_that_is_not_ready_gives_nothing(store: &dyn Store) {
+    let mut all_parked = with_queued(1, 1);
+    all_parked.parked = 1;
+    let mut degraded = with_queued(2, 1);
+    degraded.status = hostler_core::capacity::Health::Degraded;
+    put_all(store, &[all_parked, degraded], &[on(1, task(1)), on(2, task(2))]);
+    assert_eq!(ready(store, 100), []);
+    commit(store, vec![remove(Key::Instance(instance_key(2)), Some(1))]);
+    commit(store, vec![put(None, Row::Instance(with_queued(2, 1)))]);
+    assert_eq!(ready(store, 100), [task_id(2)]);
+}
+
+pub fn a_paused_workspace_gives_nothing(store: &dyn Store) {
+    let mut second = workspace(2);
+    second.paused = true;
+    let mut instances = [with_queued(1, 1), with_queued(2, 1)];
+    instances[0].workspace_id = second.id;
+    commit(store, vec![put(None, Row::Workspace(second.clone()))]);
+    put_all(store, &instances, &[on(1, task(1)), on(2, task(2))]);
+    assert_eq!(ready(store, 100), [task_id(2)]);
+    second.paused = false;
+    commit(store, vec![put(Some(1), Row::Workspace(second))]);
+    assert_eq!(ready(store, 100), [1, 2].map(task_id));
+}
+
+pub fn runtime_types_are_merged_by_pass(store: &dyn Store) {
+    let mut instances: Vec<_> = (1..=4).map(|number| with_queued(number, 1)).collect();
+    instances[1].runtime_type = RuntimeType::Runc;
+    instances[2].runtime_type = RuntimeType::Runc;
+    // Of one pass, the key decides.
+    (instances[2].pass, instances[3].pass) = (4, 4);
+    let tasks: Vec<Task> = (1..=4).map(|number| on(number, task(number))).collect();
+    put_all(store, &instances, &tasks);
+    assert_eq!(ready(store, 100), [1, 2, 3, 4].map(task_id));
+    assert_eq!(ready_for(store, &[RuntimeType::Runc], 100), [2, 3].map(task_id));
+    let twice = [RuntimeType::Gvisor, RuntimeType::Gvisor];
+    assert_eq!(ready_for(store, &twice, 100), [1, 4].map(task_id));
+    assert_eq!(ready_for(store, &[], 100), []);
+}
+
+pub fn the_limit_cuts_ready_work(store: &dyn Store) {
+    let instances: Vec<_> = (1..=3).map(|number| with_queued(number, 2)).collect();
+    let tasks: Vec<Task> = (1..=6).map(|number| on(1 + (number - 1) / 2, task(number))).collect();
+    put_all(store, &instances, &tasks);
+    assert_eq!(ready(store, 3), [1, 2, 3].map(task_id));
+    assert_eq!(ready(store, 0), []);
+}
+
+pub fn a_parked_or_claimed_task_is_not_ready(store: &dyn Store) {
+    let mut one = with_queued(1, 3);
+    one.concurrency = 10;
+    let mut tasks: Vec<Task> = (1..=3).map(|number| on(1, task(number))).collect();
+    put_all(store, &[one], &tasks);
+    tasks[0].state = State::Running;
+    tasks[1].parked = Some(Parked::Session);
+    commit(store, vec![put_task(Some(1), &tasks[0]), put_task(Some(1), &tasks[1])]);
+    assert_eq!(ready(store, 100), [task_id(3)]);
+    tasks[1].parked = None;
+    tasks[1].instance_key = instance_key(7);
+    commit(store, vec![put_task(Some(2), &tasks[1]), remove(Key::Task(task_id(3)), Some(1))]);
+    assert_eq!(ready(store, 100), []);
+    commit(store, vec![put(None, Row::Instance(with_queued(7, 1)))]);
+    assert_eq!(ready(store, 100), [task_id(2)]);
+}
+
+/// Parked until a time.
+fn timed(number: u64, at: i64) -> Task {
+    let (parked, wake_at) = (Some(Parked::Timer), Some(Timestamp(at)));
+    Task { parked, wake_at, ..task(number) }
+}
+
+pub fn what_is_due_comes_by_time_and_says_when_the_next_is(store: &dyn Store) {
+    let nothing = Found::Due { tasks: Vec::new(), workers: Vec::new(), next: None };
+    assert_eq!(due(store, i64::MAX, 10), nothing);
+    put_all(store, &[], &[timed(1, 300), timed(2, 100), timed(3, 200), task(4)]);
+    let workers = [worker(1, Some(200)), worker(2, None), worker(3, Some(50))];
+    commit(store, workers.map(|row| put(None, Row::Worker(row))).into());
+    let none = Found::Due { tasks: vec![], workers: vec![], next: Some(Timestamp(50)) };
+    assert_eq!(due(store, 49, 10), none);
+    let expected = Found::Due {
+        tasks: [2, 3].map(task_id).into(),
+        workers: vec![(worker_id(3), 3), (worker_id(1), 3)],
+        next: Some(Timestamp(300)),
+    };
+    assert_eq!(due(store, 200, 10), expected);
+    let renewed = hostler_core::worker::Worker { renewal: 4, ..worker(3, Some(400)) };
+    commit(store, vec![put(Some(1), Row::Worker(renewed))]);
+    let expected = Found::Due {
+        tasks: [2, 3, 1].map(task_id).into(),
+        workers: vec![(worker_id(1), 3), (worker_id(3), 4)],
+        next: None,
+    };
+    assert_eq!(due(store, 400, 10), expected);
+}
+
+pub fn the_limit_cuts_what_is_due_and_next_says_so(store: &dyn Store) {
+    put_all(store, &[], &[timed(1, 10), timed(2, 20), timed(3, 30)]);
+    let workers = [worker(1, Some(20)), worker(2, Some(20))];
+    commit(store, workers.map(|row| put(None, Row::Worker(row))).into());
+    let next = Some(Timestamp(20));
+    let two = Found::Due { tasks: [1, 2].map(task_id).into(), workers: vec![], next };
+    assert_eq!(due(store, 100, 2), two);
+    let workers = vec![(worker_id(1), 3)];
+    let three = Found::Due { tasks: [1, 2].map(task_id).into(), workers, next };
+    assert_eq!(due(store, 100, 3), three);
+    let none = Found::Due { tasks: vec![], workers: vec![], next: Some(Timestamp(10)) };
+    assert_eq!(due(store, 100, 0), none);
+}
+
+pub fn a_task_that_is_no_longer_queued_is_not_due(store: &dyn Store) {
+    let mut cancelled = timed(1, 10);
+    let mut waiter = task(2);
+    waiter.parked = Some(Parked::Session);
+    put_all(store, &[], &[cancelled.clone(), waiter.clone()]);
+    cancelled.state = State::Cancelled;
+    waiter.state = State::Cancelled;
+    commit(store, vec![put_task(Some(1), &cancelled), put_task(Some(1), &waiter)]);
+    let nothing = Found::Due { tasks: vec![], workers: vec![], next: None };
+    assert_eq!(due(store, i64::MAX, 10), nothing);
+    assert_eq!(waiters(store, &waiter), []);
+}
+
+pub fn leases_are_found_by_their_worker(store: &dyn Store) {
+    let run = run(1, &task(1));
+    let mut leases = [3, 1, 2].map(|number| lease(&attempt(number, &run), &run));
+    leases[2].worker_id = worker_id(2);
+    commit(store, leases.map(|row| put(None, Row::Lease(row))).into());
+    let of = |number| found(store, Find::Leases { worker: worker_id(number) });
+    assert_eq!(of(1), Found::Leases([1, 3].map(attempt_id).into()));
+    assert_eq!(of(2), Found::Leases(vec![attempt_id(2)]));
+    commit(store, vec![remove(Key::Lease(attempt_id(1)), Some(1))]);
+    assert_eq!(of(1), Found::Leases(vec![attempt_id(3)]));
+    assert_eq!(of(9), Found::Leases(vec![]));
+}
+
+fn waiters(store: &dyn Store, of: &Task) -> Vec<TaskId> {
+    let session = of.session_id.clone();
+    match found(store, Find::Waiters { workspace: of.workspace_id, session }) {
+        Found::Waiters(tasks) => tasks,
+        other => panic!("asked for waiters, got {other:?}"),
+    }
+}
+
+/// Parked on session 1.
+fn waiter(number: u64, queued_at: i64) -> Task {
+    let (parked, queued_at) = (Some(Parked::Session), Some(Timestamp(queued_at)));
+    Task { parked, queued_at, session_id: session_id(1), ..task(number) }
+}
+
+pub fn waiters_come_in_the_order_of_queueing(store: &dyn Store) {
+    let mut tasks = vec![waiter(1, 30), waiter(2, 10), waiter(3, 10), waiter(4, 5), waiter(5, 1)];
+    tasks[3].session_id = session_id(2);
+    tasks[4].workspace_id = WorkspaceId(2);
+    let mut timer = timed(6, 10);
+    timer.session_id = session_id(1);
+    tasks.push(timer);
+    put_all(store, &[], &tasks);
+    assert_eq!(waiters(store, &tasks[0]), [2, 3, 1].map(task_id));
+    assert_eq!(waiters(store, &tasks[3]), [task_id(4)]);
+    assert_eq!(waiters(store, &tasks[4]), [task_id(5)]);
+    assert_eq!(waiters(store, &task(9)), []);
+}
+
+pub fn waiters_are_bounded(store: &dyn Store) {
+    let count = limits::WAITERS_MAX as u64 + 3;
+    let tasks: Vec<Task> = (1..=count).map(|number| waiter(number, 1)).collect();
+    put_all(store, &[], &tasks);
+    let expected: Vec<TaskId> = (1..=limits::WAITERS_MAX as u64).map(task_id).collect();
+    assert_eq!(waiters(store, &tasks[0]), expected);
+}

@@ -1,0 +1,136 @@
+//! The searches of the engine over the index of names.
+
+use std::iter::Peekable;
+
+use hostler_core::batch::{Find, Found};
+use hostler_core::id::{AttemptId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::key::{Key, Row};
+use hostler_core::limits;
+use hostler_core::policy::RuntimeType;
+use hostler_core::task::Priority;
+use hostler_core::time::Timestamp;
+use uuid::Uuid;
+
+use super::{Entry, State};
+
+const FIRST_TASK: TaskId = TaskId(Uuid::nil());
+
+pub fn find(state: &State, find: &Find) -> Found {
+    match find {
+        Find::Ready { runtime_types, limit } => Found::Ready(ready(state, runtime_types, *limit)),
+        Find::Due { now, limit } => due(state, *now, *limit),
+        Find::Leases { worker } => {
+            let start = Entry::Lease(worker.clone(), AttemptId(Uuid::nil()));
+            let leases = state.index.range(start..).map_while(|entry| match entry {
+                Entry::Lease(owner, id) if owner == worker => Some(*id),
+                _ => None,
+            });
+            Found::Leases(leases.collect())
+        }
+        Find::Waiters { workspace, session } => {
+            let start = Entry::Waiter(*workspace, session.clone(), None, FIRST_TASK);
+            let waiters = state.index.range(start..).map_while(|entry| match entry {
+                Entry::Waiter(of, on, _, id) if of == workspace && on == session => Some(*id),
+                _ => None,
+            });
+            Found::Waiters(waiters.take(limits::WAITERS_MAX).collect())
+        }
+    }
+}
+
+fn ready(state: &State, runtime_types: &[RuntimeType], limit: usize) -> Vec<TaskId> {
+    let mut instances: Vec<_> = RuntimeType::ALL
+        .iter()
+        .filter(|kind| runtime_types.contains(kind))
+        .map(|kind| ready_instances(state, *kind).peekable())
+        .collect();
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some(key) = next_instance(&mut instances)
+    {
+        let Some((_, Row::Instance(instance))) = state.rows.get(&Key::Instance(key.clone())) else {
+            continue;
+        };
+        if is_paused(state, instance.workspace_id) {
+            continue;
+        }
+        let start = Entry::ReadyTask(key.clone(), Priority::Urgent, None, FIRST_TASK);
+        let heads = state.index.range(start..).map_while(|entry| match entry {
+            Entry::ReadyTask(of, _, _, id) if of == key => Some(*id),
+            _ => None,
+        });
+        let room = instance.room() as usize;
+        found.extend(heads.take(room.min(limit - found.len())));
+    }
+    found
+}
+
+/// The ready instances of one runtime type by `pass`, then by key.
+fn ready_instances(
+    state: &State,
+    kind: RuntimeType,
+) -> impl Iterator<Item = (u64, &String)> + use<'_> {
+    let start = Entry::ReadyInstance(kind, 0, String::new());
+    state.index.range(start..).map_while(move |entry| match entry {
+        Entry::ReadyInstance(of, pass, key) if *of == kind => Some((*pass, key)),
+        _ => None,
+    })
+}
+
+/// Takes the first of what the iterators come to next.
+fn next_instance<'s, I>(instances: &mut [Peekable<I>]) -> Option<&'s String>
+where
+    I: Iterator<Item = (u64, &'s String)>,
+{
+    let nexts = instances.iter_mut().enumerate();
+    let nexts = nexts.filter_map(|(index, rest)| rest.peek().map(|next| (*next, index)));
+    let (_, index) = nexts.min()?;
+    instances[index].next().map(|(_, key)| key)
+}
+
+fn is_paused(state: &State, id: WorkspaceId) -> bool {
+    let row = state.rows.get(&Key::Workspace(id));
+    matches!(row, Some((_, Row::Workspace(workspace))) if workspace.paused)
+}
+
+fn due(state: &State, now: Timestamp, limit: usize) -> Found {
+    let (mut tasks, mut workers) = (Vec::new(), Vec::new());
+    // Tasks come first, and the sort keeps them first within one moment.
+    let mut timed: Vec<_> = due_tasks(state).take(limit.saturating_add(1)).collect();
+    timed.extend(due_workers(state).take(limit.saturating_add(1)));
+    timed.sort_by_key(|(at, _)| *at);
+    for (at, entry) in timed {
+        if at > now || tasks.len() + workers.len() == limit {
+            return Found::Due { tasks, workers, next: Some(at) };
+        }
+        match entry {
+            Entry::DueTask(_, id) => tasks.push(*id),
+            Entry::DueWorker(_, id) => workers.push((id.clone(), renewal(state, id))),
+            _ => unreachable!("only what has a time was taken"),
+        }
+    }
+    Found::Due { tasks, workers, next: None }
+}
+
+fn renewal(state: &State, id: &WorkerId) -> u64 {
+    match state.rows.get(&Key::Worker(id.clone())) {
+        Some((_, Row::Worker(worker))) => worker.renewal,
+        _ => 0,
+    }
+}
+
+fn due_tasks(state: &State) -> impl Iterator<Item = (Timestamp, &Entry)> {
+    let start = Entry::DueTask(Timestamp(i64::MIN), FIRST_TASK);
+    state.index.range(start..).map_while(|entry| match entry {
+        Entry::DueTask(at, _) => Some((*at, entry)),
+        _ => None,
+    })
+}
+
+fn due_workers(state: &State) -> impl Iterator<Item = (Timestamp, &Entry)> {
+    let start = Entry::DueWorker(Timestamp(i64::MIN), WorkerId(String::new()));
+    state.index.range(start..).map_while(|entry| match entry {
+        Entry::DueWorker(at, _) => Some((*at, entry)),
+        _ => None,
+    })
+}

@@ -1,0 +1,119 @@
+//! The lists, by walking over rows.
+
+use std::ops::Bound;
+
+use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkspaceId};
+use hostler_core::key::{Key, Row};
+use hostler_core::run::Run;
+use hostler_core::task::Task;
+use hostler_core::time::Timestamp;
+use uuid::Uuid;
+
+use super::{Entry, State};
+use crate::query::{Page, Query, RunFilter, TaskFilter};
+
+pub fn scan(state: &State, query: &Query) -> Page {
+    match query {
+        Query::Agents { workspace } => agents(state, *workspace),
+        Query::Tasks { workspace, filter, after, limit } => {
+            let first = Key::Task(TaskId(Uuid::nil()));
+            let end = after.map(|id| Key::Task(TaskId(id)));
+            let rows = newest(state, first, end, Key::Task(TaskId(Uuid::max())));
+            page(rows.filter(|row| is_task(row, *workspace, filter)), *limit)
+        }
+        Query::Runs { workspace, filter, after, limit } => {
+            let first = Key::Run(RunId(Uuid::nil()));
+            let end = after.map(|id| Key::Run(RunId(id)));
+            let rows = newest(state, first, end, Key::Run(RunId(Uuid::max())));
+            page(rows.filter(|row| is_run(row, *workspace, filter)), *limit)
+        }
+        Query::Attempts { run } => {
+            let start = Entry::AttemptOf(*run, 0, AttemptId(Uuid::nil()));
+            let ids = state.index.range(start..).map_while(|entry| match entry {
+                Entry::AttemptOf(of, _, id) if of == run => Some(*id),
+                _ => None,
+            });
+            page(ids.filter_map(|id| row(state, &Key::Attempt(id))), usize::MAX)
+        }
+        Query::Snapshots { run, after_seq, limit } => {
+            let after = Bound::Excluded(Key::Snapshot(*run, *after_seq));
+            let last = Bound::Included(Key::Snapshot(*run, u32::MAX));
+            page(state.rows.range((after, last)).map(|(_, (_, row))| row), *limit)
+        }
+        Query::Inputs { task, limit } => {
+            let inputs = state.arrivals.range((*task, 0)..=(*task, u64::MAX));
+            let ids = inputs.map(|(_, id)| *id);
+            page(ids.filter_map(|id: InputId| row(state, &Key::Input(id))), *limit)
+        }
+        Query::Instances { workspace } => all(state, |row| match row {
+            Row::Instance(instance) => instance.workspace_id == *workspace,
+            _ => false,
+        }),
+        Query::Workers => all(state, |row| matches!(row, Row::Worker(_))),
+        Query::Workspaces => all(state, |row| matches!(row, Row::Workspace(_))),
+    }
+}
+
+fn agents(state: &State, workspace: WorkspaceId) -> Page {
+    let rows = state.rows.values().filter_map(|(_, row)| match row {
+        Row::Agent(agent) if agent.workspace_id == workspace && agent.deleted_at.is_none() => {
+            Some(agent)
+        }
+        _ => None,
+    });
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|a, b| (&a.agent_key, a.id).cmp(&(&b.agent_key, b.id)));
+    Page { rows: rows.into_iter().cloned().map(Row::Agent).collect(), has_more: false }
+}
+
+fn row<'s>(state: &'s State, key: &Key) -> Option<&'s Row> {
+    state.rows.get(key).map(|(_, row)| row)
+}
+
+/// Rows from `first` to before `end`, or to `last` when there is no end; the last one first.
+fn newest<'s>(
+    state: &'s State,
+    first: Key,
+    end: Option<Key>,
+    last: Key,
+) -> impl Iterator<Item = &'s Row> + use<'s> {
+    let end = end.map_or(Bound::Included(last), Bound::Excluded);
+    state.rows.range((Bound::Included(first), end)).rev().map(|(_, (_, row))| row)
+}
+
+/// All rows of a kind that has no pages, in the order of keys.
+fn all(state: &State, wanted: impl Fn(&Row) -> bool) -> Page {
+    page(state.rows.values().map(|(_, row)| row).filter(|row| wanted(row)), usize::MAX)
+}
+
+fn page<'s>(mut rows: impl Iterator<Item = &'s Row>, limit: usize) -> Page {
+    let taken = rows.by_ref().take(limit).cloned().collect();
+    Page { rows: taken, has_more: rows.next().is_some() }
+}
+
+fn is_task(row: &Row, workspace: WorkspaceId, filter: &TaskFilter) -> bool {
+    let Row::Task(task) = row else { return false };
+    let Task { agent_id, session_id, state, created_at, archived_at, .. } = task.as_ref();
+    task.workspace_id == workspace
+        && filter.agent.is_none_or(|agent| agent == *agent_id)
+        && filter.session.as_ref().is_none_or(|session| session == session_id)
+        && (filter.states.is_empty() || filter.states.contains(state))
+        && is_within(*created_at, filter.created_after, filter.created_before)
+        && (filter.include_archived || archived_at.is_none())
+}
+
+fn is_run(row: &Row, workspace: WorkspaceId, filter: &RunFilter) -> bool {
+    let Row::Run(run) = row else { return false };
+    let Run { agent_id, origin_task_id, session_id, status, created_at, .. } = run.as_ref();
+    run.workspace_id == workspace
+        && filter.agent.is_none_or(|agent| agent == *agent_id)
+        && filter.task.is_none_or(|task| task == *origin_task_id)
+        && filter.session.as_ref().is_none_or(|session| session == session_id)
+        && (filter.statuses.is_empty() || filter.statuses.contains(status))
+        && is_within(*created_at, filter.created_after, filter.created_before)
+}
+
+/// Both ends belong to it.
+fn is_within(at: Timestamp, after: Option<Timestamp>, before: Option<Timestamp>) -> bool {
+    after.is_none_or(|after| at >= after) && before.is_none_or(|before| at <= before)
+}

@@ -1,0 +1,187 @@
+//! The searches of the engine, each over an index of what can be found and nothing else.
+
+use hostler_core::batch::{Find, Found};
+use hostler_core::id::{AttemptId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::limits;
+use hostler_core::policy::RuntimeType;
+use hostler_core::session::SessionId;
+use hostler_core::time::Timestamp;
+use rusqlite::{CachedStatement, Connection, Row, Rows, params};
+use uuid::Uuid;
+
+use super::unavailable;
+use crate::Error;
+
+/// Instances of paused workspaces are passed over: they alone cost without being found.
+const READY_INSTANCES: &str = "SELECT pass, key, room
+    FROM instances INDEXED BY instances_ready
+    WHERE ready = 1 AND runtime_type = ?1
+      AND workspace_id NOT IN (SELECT id FROM workspaces WHERE paused = 1)
+    ORDER BY pass, key";
+
+const READY_TASKS: &str = "SELECT id FROM tasks INDEXED BY tasks_ready
+    WHERE ready = 1 AND instance_key = ?1 ORDER BY priority, queued_at, id LIMIT ?2";
+
+/// One more than asked for tells when to look again.
+const DUE_TASKS: &str = "SELECT due_at, id FROM tasks INDEXED BY tasks_due
+    WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT ?1";
+
+const DUE_WORKERS: &str = "SELECT until, id, renewal FROM workers INDEXED BY workers_due
+    WHERE until IS NOT NULL ORDER BY until, id LIMIT ?1";
+
+const LEASES: &str = "SELECT attempt_id FROM leases INDEXED BY leases_worker
+    WHERE worker_id = ?1 ORDER BY attempt_id";
+
+const WAITERS: &str = "SELECT id FROM tasks INDEXED BY tasks_waiting
+    WHERE waiter = 1 AND session_id = ?1 AND workspace_id = ?2
+    ORDER BY queued_at, id LIMIT ?3";
+
+pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
+    match find {
+        Find::Ready { runtime_types, limit } => {
+            ready(connection, runtime_types, *limit).map(Found::Ready)
+        }
+        Find::Due { now, limit } => due(connection, *now, *limit),
+        Find::Leases { worker } => leases(connection, worker),
+        Find::Waiters { workspace, session } => waiters(connection, *workspace, session),
+    }
+    .map_err(unavailable)
+}
+
+/// A ready instance in the fair order.
+type Instance = (i64, String, i64);
+
+fn ready(
+    connection: &Connection,
+    runtime_types: &[RuntimeType],
+    limit: usize,
+) -> rusqlite::Result<Vec<TaskId>> {
+    let wanted = RuntimeType::ALL.iter().filter(|kind| runtime_types.contains(kind));
+    let mut statements = Vec::new();
+    for kind in wanted {
+        statements.push((kind, connection.prepare_cached(READY_INSTANCES)?));
+    }
+    let mut streams = Vec::new();
+    for (kind, statement) in &mut statements {
+        streams.push(Stream::open(statement, **kind)?);
+    }
+    let mut heads = connection.prepare_cached(READY_TASKS)?;
+    let mut found = Vec::new();
+    while found.len() < limit
+        && let Some((_, key, room)) = first(&mut streams)?
+    {
+        let count = room.min(bounded(limit - found.len()));
+        let mut rows = heads.query(params![key, count])?;
+        while let Some(row) = rows.next()? {
+            found.push(TaskId(id(row, 0)?));
+        }
+    }
+    Ok(found)
+}
+
+/// The ready instances of one runtime type, read one at a time.
+struct Stream<'s> {
+    rows: Rows<'s>,
+    next: Option<Instance>,
+}
+
+impl<'s> Stream<'s> {
+    fn open(statement: &'s mut CachedStatement<'_>, kind: RuntimeType) -> rusqlite::Result<Self> {
+        let mut stream = Stream { rows: statement.query([kind.as_str()])?, next: None };
+        stream.advance()?;
+        Ok(stream)
+    }
+
+    fn advance(&mut self) -> rusqlite::Result<Option<Instance>> {
+        let next = match self.rows.next()? {
+            Some(row) => Some((row.get(0)?, row.get(1)?, row.get(2)?)),
+            None => None,
+        };
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+}
+
+/// Takes the first of what the streams come to next.
+fn first(streams: &mut [Stream<'_>]) -> rusqlite::Result<Option<Instance>> {
+    let waiting = streams.iter_mut().filter(|stream| stream.next.is_some());
+    match waiting.min_by(|a, b| a.next.cmp(&b.next)) {
+        Some(stream) => stream.advance(),
+        None => Ok(None),
+    }
+}
+
+enum Due {
+    Task(TaskId),
+    Worker(WorkerId, u64),
+}
+
+fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Found> {
+    // Tasks come first, and the sort keeps them first within one moment.
+    let task = |row: &Row<'_>| Ok(Due::Task(TaskId(id(row, 1)?)));
+    let mut timed = until_after(connection, DUE_TASKS, now, limit, task)?;
+    let worker = |row: &Row<'_>| {
+        let renewal: i64 = row.get(2)?;
+        Ok(Due::Worker(WorkerId(row.get(1)?), renewal.cast_unsigned()))
+    };
+    timed.extend(until_after(connection, DUE_WORKERS, now, limit, worker)?);
+    timed.sort_by_key(|(at, _)| *at);
+    let (mut tasks, mut workers) = (Vec::new(), Vec::new());
+    for (at, what) in timed {
+        if at > now || tasks.len() + workers.len() == limit {
+            return Ok(Found::Due { tasks, workers, next: Some(at) });
+        }
+        match what {
+            Due::Task(id) => tasks.push(id),
+            Due::Worker(id, renewal) => workers.push((id, renewal)),
+        }
+    }
+    Ok(Found::Due { tasks, workers, next: None })
+}
+
+/// What is due, and the first that is not.
+fn until_after(
+    connection: &Connection,
+    sql: &str,
+    now: Timestamp,
+    limit: usize,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<Due>,
+) -> rusqlite::Result<Vec<(Timestamp, Due)>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([bounded(limit.saturating_add(1))])?;
+    let mut timed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let at = Timestamp(row.get(0)?);
+        timed.push((at, read(row)?));
+        if at > now {
+            break;
+        }
+    }
+    Ok(timed)
+}
+
+fn leases(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(LEASES)?;
+    let ids = statement.query_map([&worker.0], |row| Ok(AttemptId(id(row, 0)?)))?;
+    ids.collect::<Result<_, _>>().map(Found::Leases)
+}
+
+fn waiters(
+    connection: &Connection,
+    WorkspaceId(workspace): WorkspaceId,
+    session: &SessionId,
+) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(WAITERS)?;
+    let limit = bounded(limits::WAITERS_MAX);
+    let found = params![session.0, workspace.cast_signed(), limit];
+    let ids = statement.query_map(found, |row| Ok(TaskId(id(row, 0)?)))?;
+    ids.collect::<Result<_, _>>().map(Found::Waiters)
+}
+
+pub fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    Ok(Uuid::from_bytes(row.get(column)?))
+}
+
+/// A limit as SQLite takes it.
+pub fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
