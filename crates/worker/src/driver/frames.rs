@@ -1,0 +1,142 @@
+//! What the frames mean: those that come in, and those that are due.
+
+use std::sync::Arc;
+
+use hostler_wire::v1::event_ack::Verdict;
+use hostler_wire::v1::{
+    Assignment, EventAck, ExecutionEvent, Heartbeat, LogAck, Offer, ReportAck, execution_event,
+    server_frame, worker_frame,
+};
+
+use super::{Driver, Link, span};
+use crate::execution::{Order, turn_input};
+
+impl Driver {
+    pub(super) fn frame(&mut self, body: server_frame::Body) {
+        match body {
+            server_frame::Body::Welcome(_) => {
+                tracing::warn!("a second welcome is left aside");
+            }
+            server_frame::Body::HeartbeatAck(ack) => {
+                let now = self.clock.look();
+                let sent_at = span(ack.sent_at_ms);
+                if let Some(fence) = &mut self.fence {
+                    fence.acknowledged(hostler_core::time::Timestamp(sent_at.0), now);
+                }
+                self.orders(ack.lost, ack.cancel);
+            }
+            server_frame::Body::Assign(assign) => {
+                for assignment in assign.assignments {
+                    self.assigned(assignment);
+                }
+            }
+            server_frame::Body::ReportAck(ack) => self.report_acknowledged(ack),
+            server_frame::Body::LogAck(ack) => self.log_acknowledged(ack),
+            server_frame::Body::Cancel(cancel) => self.orders(Vec::new(), cancel.attempt_ids),
+            server_frame::Body::Drain(drain) => {
+                tracing::info!("the server stops; what runs here goes on");
+                if let Some(fence) = &mut self.fence {
+                    fence.extended(span(drain.lease_ms));
+                }
+            }
+        }
+    }
+
+    fn assigned(&mut self, assignment: Assignment) {
+        if self.roster.is_known(&assignment.attempt_id) {
+            // Sent twice, and counted once by the server.
+            return;
+        }
+        if let Link::Open(open) = &mut self.link {
+            open.received += 1;
+        }
+        // A server that is behind may assign to a worker that has just begun to stop.
+        let refuses = !self.stopping.takes_work();
+        let attempt_id = assignment.attempt_id.clone();
+        self.roster.start(assignment);
+        if refuses {
+            self.roster.order(&attempt_id, Order::Stop);
+        }
+    }
+
+    fn report_acknowledged(&mut self, ack: ReportAck) {
+        for (event, ack) in self.outbox.acknowledge(ack) {
+            self.answered(event, ack);
+        }
+    }
+
+    fn answered(&mut self, event: ExecutionEvent, ack: EventAck) {
+        let attempt_id = event.attempt_id.as_str();
+        let is_end = matches!(event.event, Some(execution_event::Event::Ended(_)));
+        let verdict = ack.verdict();
+        match verdict {
+            Verdict::Fenced => self.lose(attempt_id),
+            _ if is_end => self.roster.finish(attempt_id),
+            Verdict::Illegal => {
+                tracing::error!(attempt_id, ?event.event, "a report was refused as out of order");
+                self.roster.order(attempt_id, Order::Illegal);
+            }
+            Verdict::Next => match ack.input.map(turn_input) {
+                Some(Ok(input)) => self.roster.order(attempt_id, Order::Next(input)),
+                Some(Err(_)) | None => self.roster.order(attempt_id, Order::Illegal),
+            },
+            Verdict::Close => self.roster.order(attempt_id, Order::Close),
+            Verdict::Accepted | Verdict::Unspecified => {}
+        }
+    }
+
+    fn log_acknowledged(&mut self, ack: LogAck) {
+        for ack in ack.chunks {
+            if ack.fenced {
+                self.lose(&ack.attempt_id);
+            } else if let Some(spool) = self.roster.spool(&ack.attempt_id) {
+                Arc::clone(spool).acknowledge(ack.next_number);
+            }
+        }
+    }
+
+    /// Whether there is something for [`Driver::send`].
+    pub(super) fn has_frames(&self) -> bool {
+        let Link::Open(open) = &self.link else { return false };
+        let now = self.clock.now();
+        now >= open.heartbeat_at
+            || self.outbox.is_due(now)
+            || self.credit(open.received) > open.offered
+    }
+
+    /// Sends what is due, as far as the transport has room.
+    pub(super) fn send(&mut self) {
+        let now = self.clock.now();
+        let Link::Open(open) = &self.link else { return };
+        let beats = now >= open.heartbeat_at;
+        let credit = self.credit(open.received);
+        let held = if beats { self.roster.held() } else { Vec::new() };
+        let Link::Open(open) = &mut self.link else { return };
+        if beats {
+            let sent_at_ms = u64::try_from(now.0).unwrap_or(0);
+            let heartbeat = Heartbeat { sent_at_ms, held };
+            if open.offer_frame(worker_frame::Body::Heartbeat(heartbeat)) {
+                open.heartbeat_at = now + open.heartbeat;
+            }
+        }
+        while open.has_place() {
+            let Some(report) = self.outbox.next(now) else { break };
+            open.offer_frame(worker_frame::Body::Report(report));
+        }
+        if credit > open.offered
+            && open.offer_frame(worker_frame::Body::Offer(Offer { total: credit }))
+        {
+            open.offered = credit;
+        }
+    }
+
+    /// How many may be assigned over this connection in all. It cannot be taken back, so it only
+    /// ever grows.
+    fn credit(&self, received: u64) -> u64 {
+        if !self.stopping.takes_work() {
+            return 0;
+        }
+        let free = u64::from(self.tools.config.slots).saturating_sub(self.roster.busy());
+        received + free
+    }
+}

@@ -1,0 +1,10 @@
+//! What the worker does, seen from outside.
+
+mod it {
+    mod agents;
+    mod proxy;
+    mod sandbox;
+    mod spool;
+    mod worker;
+    mod workspace;
+}
