@@ -1,0 +1,57 @@
+//! What stays until it is stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The address without any other; on loopback, since `dev` is for one machine.
+const LISTEN: &str = "127.0.0.1:7700";
+
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// An address of this machine's loopback; port 0 takes a free one.
+    #[arg(long, env = "HOSTLER_LISTEN", default_value = LISTEN, value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// How many agents run at a time [default: four a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub slots: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    #[arg(long, env = "HOSTLER_LISTEN", default_value = LISTEN, value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// The runtime for tasks whose own no worker offers, such as `bubblewrap`; without it they
+    /// wait.
+    #[arg(long, value_name = "RUNTIME")]
+    pub fallback_runtime: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// The server's address [default: HOSTLER_URL].
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// How many agents run at a time [default: four a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub slots: Option<u32>,
+    /// The named set of workers that it belongs to.
+    #[arg(long, default_value = "default")]
+    pub pool: String,
+    /// What else is to be known of it; may be given again.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    /// A folder that tasks may name, with all below it; may be given again.
+    #[arg(long = "allow-dir", value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err("a label is KEY=VALUE".to_owned()),
+    }
+}

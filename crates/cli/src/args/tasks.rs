@@ -1,0 +1,119 @@
+//! Tasks, their messages, their runs, and what carries them out.
+//!
+//! A task or run may be named by the first or last characters of its id, as long as only one
+//! recent one fits.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum Tasks {
+    /// The newest tasks.
+    List(ListTasksArgs),
+    /// One task, with what it waits for.
+    Get { task: String },
+    /// The task's stream: what its agent said and did.
+    Logs(LogsArgs),
+    /// Stop it: gently, then by force. A finished task cannot be cancelled.
+    Cancel { task: String },
+    /// Put it out of sight.
+    Archive { task: String },
+}
+
+#[derive(Debug, Args)]
+pub struct ListTasksArgs {
+    /// Only these states, with commas between them.
+    #[arg(long, value_name = "STATES")]
+    pub state: Option<String>,
+    /// Only this agent's: its key or id.
+    #[arg(long, value_name = "KEY")]
+    pub agent: Option<String>,
+    /// Only this conversation's.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Archived ones too.
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub page: PageArgs,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug, Args)]
+pub struct PageArgs {
+    /// Rows, 1 to 200 [default: 50].
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Go on where the list before ended: its `next_cursor`.
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    pub task: String,
+    /// Stay until the task has come to rest; the exit code is then its run's.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only what comes after this `seq`.
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub after: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    pub task: String,
+    /// What to say; `-` reads it from standard input.
+    pub message: String,
+    /// `queue`, `followup`, `collect`, `steer`, `steer-backlog` or `interrupt`.
+    #[arg(long, default_value = "followup")]
+    pub mode: String,
+    /// Refused when another run is live.
+    #[arg(long, value_name = "RUN")]
+    pub expected_run: Option<String>,
+    /// The same key with the same message is taken once.
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+    /// Follow the task until the message has been dealt with.
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Runs {
+    /// The newest runs.
+    List {
+        /// Only this task's.
+        #[arg(long)]
+        task: Option<String>,
+        /// Only these statuses, with commas between them.
+        #[arg(long, value_name = "STATUSES")]
+        status: Option<String>,
+        /// Only this agent's: its key or id.
+        #[arg(long, value_name = "KEY")]
+        agent: Option<String>,
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// One run.
+    Get { run: String },
+    /// Every try of a run.
+    Attempts { run: String },
+    /// The changes of a run's status.
+    Snapshots { run: String },
+    /// Stop it.
+    Cancel { run: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Instances {
+    /// Every class of work that was seen.
+    List,
+    /// One of them, by its key.
+    Get { key: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Workers {
+    /// The workers and what they offer.
+    List,
+}

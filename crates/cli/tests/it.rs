@@ -1,0 +1,14 @@
+//! The real binary, as a person or a script uses it.
+#![forbid(unsafe_code)]
+
+mod it {
+    mod agents;
+    mod claude;
+    mod commands;
+    mod crash;
+    mod help;
+    mod host;
+    mod model;
+    mod run;
+    mod stop;
+}
