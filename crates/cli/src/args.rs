@@ -24,7 +24,7 @@ const STYLES: Styles = Styles::styled()
 
 /// Durable orchestration of AI agents.
 #[derive(Debug, Parser)]
-#[command(name = "hostler", version, about, styles = STYLES, max_term_width = 100)]
+#[command(name = "hostler", version, about, styles = STYLES, max_term_width = 88)]
 #[command(after_help = "Begin with `hostler run \"say: hello\"`, or `hostler doctor`.")]
 #[command(after_long_help = after_help())]
 pub struct Cli {

@@ -238,6 +238,10 @@ mod tests {
                "metadata": metadata})
     }
 
+    fn event(event_type: &str, payload: Value) -> Value {
+        json!({"kind": "event", "event_type": event_type, "payload": payload})
+    }
+
     #[test]
     fn a_turn_reads_like_a_conversation() {
         let failed = json!({"message": {"content": [{"type": "tool_result", "is_error": true}]}});
@@ -276,7 +280,6 @@ mod tests {
 
     #[test]
     fn what_goes_wrong_says_why() {
-        let event = |event_type: &str, payload: Value| json!({"kind": "event", "event_type": event_type, "payload": payload});
         check(
             &[
                 event(

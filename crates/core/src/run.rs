@@ -56,6 +56,10 @@ pub struct Run {
     pub live_attempt_id: Option<AttemptId>,
     /// Attempts so far; the last one's number.
     pub attempt_count: u32,
+    /// Attempts that use up no retry: the worker was stopped in an orderly way, or was lost before
+    /// the attempt had started.
+    #[serde(default)]
+    pub excused_count: u32,
     /// Attempts of it that lost their worker (RUN-7).
     pub loss_count: u32,
     pub turn_count: u32,

@@ -18,6 +18,10 @@ mod report;
 mod runs;
 #[path = "it/script.rs"]
 mod script;
+#[path = "it/sending.rs"]
+mod sending;
+#[path = "it/sessions.rs"]
+mod sessions;
 #[path = "it/stores.rs"]
 mod stores;
 #[path = "it/trace.rs"]

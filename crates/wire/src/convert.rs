@@ -292,6 +292,7 @@ pub fn run(run: &Run, details: Option<&Details>, claim: Option<&Claim>) -> json:
         input_id: _,
         live_attempt_id: _,
         attempt_count,
+        excused_count: _,
         loss_count: _,
         turn_count,
         usage,

@@ -40,14 +40,14 @@ impl Tools {
             let probe = runtime.probe();
             match probe.available {
                 true => offered_runtimes.push(probe.runtime.to_owned()),
-                false => tracing::info!(runtime = probe.runtime, detail = probe.detail, "absent"),
+                false => tracing::debug!(runtime = probe.runtime, detail = probe.detail, "absent"),
             }
         }
         let mut offered_runners = Vec::new();
         for agent in &agents {
             match agent.probe() {
                 Ok(_) => offered_runners.push(agent.runner().to_owned()),
-                Err(refusal) => tracing::info!(runner = agent.runner(), %refusal, "absent"),
+                Err(refusal) => tracing::debug!(runner = agent.runner(), %refusal, "absent"),
             }
         }
         let machine = Machine::here();

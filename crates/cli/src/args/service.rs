@@ -36,6 +36,10 @@ pub struct WorkerArgs {
     /// How many agents run at a time [default: four a core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub slots: Option<u32>,
+    /// How long what runs may go on after the first signal; then it is stopped, and done again by
+    /// another worker.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub drain: u64,
     /// The named set of workers that it belongs to.
     #[arg(long, default_value = "default")]
     pub pool: String,

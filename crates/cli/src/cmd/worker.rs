@@ -1,6 +1,7 @@
 //! `hostler worker`: carries out what a server has to be done, until it is told to stop.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use hostler_wire::status::Exit;
@@ -30,6 +31,7 @@ pub async fn worker(global: &Global, args: WorkerArgs) -> anyhow::Result<Exit> {
     home::make(&data_dir)?;
     let mut config = worker_config(&server, &token, &data_dir)?;
     config.slots = args.slots.unwrap_or(config.slots);
+    config.drain = Duration::from_secs(args.drain);
     config.pool = args.pool;
     config.labels = args.labels.into_iter().collect();
     config.dirs = dirs(args.dirs)?;

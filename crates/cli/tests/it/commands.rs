@@ -16,7 +16,7 @@ fn problem(host: &Host, words: &[&str], code: i32) -> Problem {
 fn a_wrong_token_is_refused() {
     let mut host = Host::new();
     let dev = host.dev();
-    let out = dev.out();
+    let out = until("its lines", || Some(dev.out()).filter(|out| out.ends_with('\n')));
     let url = out.split_whitespace().find_map(|word| word.strip_prefix("HOSTLER_URL="));
     host.set("HOSTLER_URL", url.unwrap());
     // A named server that is this machine's own: its token is known here.

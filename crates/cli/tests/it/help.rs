@@ -45,32 +45,34 @@ fn the_commands_and_their_exit_codes() {
 
             Global options:
                   --json
-                      Print JSON: one document, or one a line where more than one follows; errors too
+                      Print JSON: one document, or one a line where more than one follows; errors
+                      too
 
                   --url <URL>
                       The server; without it the one running on this data directory
-          
+
                       [env: HOSTLER_URL=]
 
                   --token <TOKEN>
                       The token; better given by the environment, where no process list shows it
-          
+
                       [env: HOSTLER_TOKEN]
 
                   --workspace <WORKSPACE>
                       The workspace
-          
+
                       [env: HOSTLER_WORKSPACE=]
                       [default: default]
 
                   --data-dir <DIR>
-                      Where data is kept; without it $XDG_DATA_HOME/hostler or ~/.local/share/hostler
-          
+                      Where data is kept; without it $XDG_DATA_HOME/hostler or
+                      ~/.local/share/hostler
+
                       [env: HOSTLER_DATA_DIR=]
 
                   --log-format <LOG_FORMAT>
                       The form of the log on standard error; RUST_LOG says how much
-          
+
                       [default: text]
                       [possible values: text, json]
 
@@ -95,18 +97,18 @@ fn run() {
         expect![[r#"
             Give an agent work and follow it
 
-            The server is the one named by --url or HOSTLER_URL, else the one that runs on this data directory,
-            else one that is started for this run and ends with it. The agent is the one named, else a
-            configured one (`default` first), else Claude Code where it is installed with a key, else the
-            built-in scripted agent.
+            The server is the one named by --url or HOSTLER_URL, else the one that runs on this data
+            directory, else one that is started for this run and ends with it. The agent is the one
+            named, else a configured one (`default` first), else Claude Code where it is installed
+            with a key, else the built-in scripted agent.
 
-            Without --json the agent's work goes to standard output and everything about it to standard error.
-            With --json the lines are: the answer to the command (`accepted`), the task's records (`kind`) as
-            they come, and at the end the run (`status`).
+            Without --json the agent's work goes to standard output and everything about it to
+            standard error. With --json the lines are: the answer to the command (`accepted`), the
+            task's records (`kind`) as they come, and at the end the run (`status`).
 
-            Ctrl-C asks whether to leave the task running, to cancel it or to go on; a second one cancels. Where
-            nobody can be asked, the first one cancels. The exit code is 0 for a run that ended well or was left
-            running, and 1 for any other.
+            Ctrl-C asks whether to leave the task running, to cancel it or to go on; a second one
+            cancels. Where nobody can be asked, the first one cancels. The exit code is 0 for a run
+            that ended well or was left running, and 1 for any other.
 
             Usage: hostler run [OPTIONS] <MESSAGE>
 
@@ -122,7 +124,8 @@ fn run() {
                       The conversation to go on with
 
                   --dir <DIR>
-                      The folder to offer to the agent [default: the current one, on this machine's server]
+                      The folder to offer to the agent [default: the current one, on this machine's
+                      server]
 
                   --no-dir
                       Offer no folder: the agent works in the workspace's own
@@ -153,32 +156,34 @@ fn run() {
 
             Global options:
                   --json
-                      Print JSON: one document, or one a line where more than one follows; errors too
+                      Print JSON: one document, or one a line where more than one follows; errors
+                      too
 
                   --url <URL>
                       The server; without it the one running on this data directory
-          
+
                       [env: HOSTLER_URL=]
 
                   --token <TOKEN>
                       The token; better given by the environment, where no process list shows it
-          
+
                       [env: HOSTLER_TOKEN]
 
                   --workspace <WORKSPACE>
                       The workspace
-          
+
                       [env: HOSTLER_WORKSPACE=]
                       [default: default]
 
                   --data-dir <DIR>
-                      Where data is kept; without it $XDG_DATA_HOME/hostler or ~/.local/share/hostler
-          
+                      Where data is kept; without it $XDG_DATA_HOME/hostler or
+                      ~/.local/share/hostler
+
                       [env: HOSTLER_DATA_DIR=]
 
                   --log-format <LOG_FORMAT>
                       The form of the log on standard error; RUST_LOG says how much
-          
+
                       [default: text]
                       [possible values: text, json]
         "#]],
@@ -195,23 +200,24 @@ fn dev() {
             Usage: hostler dev [OPTIONS]
 
             Options:
-                  --listen <ADDRESS>  An address of this machine's loopback; port 0 takes a free one [env:
-                                      HOSTLER_LISTEN=] [default: 127.0.0.1:7700]
+                  --listen <ADDRESS>  An address of this machine's loopback; port 0 takes a free one
+                                      [env: HOSTLER_LISTEN=] [default: 127.0.0.1:7700]
                   --slots <N>         How many agents run at a time [default: four a core]
               -h, --help              Print help (see more with '--help')
 
             Global options:
-                  --json                     Print JSON: one document, or one a line where more than one
-                                             follows; errors too
-                  --url <URL>                The server; without it the one running on this data directory [env:
-                                             HOSTLER_URL=]
-                  --token <TOKEN>            The token; better given by the environment, where no process list
-                                             shows it [env: HOSTLER_TOKEN]
-                  --workspace <WORKSPACE>    The workspace [env: HOSTLER_WORKSPACE=] [default: default]
-                  --data-dir <DIR>           Where data is kept; without it $XDG_DATA_HOME/hostler or
-                                             ~/.local/share/hostler [env: HOSTLER_DATA_DIR=]
-                  --log-format <LOG_FORMAT>  The form of the log on standard error; RUST_LOG says how much
-                                             [default: text] [possible values: text, json]
+                  --json                     Print JSON: one document, or one a line where more than
+                                             one follows; errors too
+                  --url <URL>                The server; without it the one running on this data
+                                             directory [env: HOSTLER_URL=]
+                  --token <TOKEN>            The token; better given by the environment, where no
+                                             process list shows it [env: HOSTLER_TOKEN]
+                  --workspace <WORKSPACE>    The workspace [env: HOSTLER_WORKSPACE=] [default:
+                                             default]
+                  --data-dir <DIR>           Where data is kept; without it $XDG_DATA_HOME/hostler
+                                             or ~/.local/share/hostler [env: HOSTLER_DATA_DIR=]
+                  --log-format <LOG_FORMAT>  The form of the log on standard error; RUST_LOG says
+                                             how much [default: text] [possible values: text, json]
         "#]],
     );
 }

@@ -208,6 +208,7 @@ fn new_run(txn: &mut Txn<'_>, task: &mut Task) -> Decided<Run> {
         input_id: Some(input_id),
         live_attempt_id: None,
         attempt_count: 0,
+        excused_count: 0,
         loss_count: 0,
         turn_count: 0,
         usage: Usage::default(),

@@ -52,7 +52,8 @@ impl Offers {
         if let Some(worker) = self.workers.get_mut(id)
             && worker.link == link
         {
-            worker.offered = worker.offered.max(total);
+            // It only grows, until a worker that stops takes all of it back.
+            worker.offered = if total == 0 { 0 } else { worker.offered.max(total) };
         }
     }
 

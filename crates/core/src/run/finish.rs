@@ -33,6 +33,7 @@ pub(crate) fn finish(
         _ => lease::state::Event::Release,
     };
     let input_id = lease.turn.input_id();
+    let unstarted = lease.state == lease::State::Granted;
     lease.state = legal(lease.state.next(event));
     txn.put_lease(lease)?;
 
@@ -42,8 +43,15 @@ pub(crate) fn finish(
         outcome.failure = Some(Failure::Poisoned);
         outcome.error = Some(error);
     }
+    // What was nobody's failure uses up no retry.
+    let excused = match outcome.failure {
+        Some(Failure::Stopped) => true,
+        Some(Failure::Lost) => unstarted,
+        _ => false,
+    };
+    run.excused_count += u32::from(excused);
     let retries = outcome.failure.is_some_and(Failure::is_retryable)
-        && run.attempt_count < run.policy.retry.max_attempts;
+        && run.attempt_count - run.excused_count < run.policy.retry.max_attempts;
     if retries {
         retry(txn, &mut task, run, input_id, &outcome);
         return txn.put_task(task);

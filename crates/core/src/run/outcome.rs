@@ -24,6 +24,8 @@ words! {
         Rejected => "rejected",
         /// The sandbox could not be started.
         Sandbox => "sandbox",
+        /// The worker was stopped in an orderly way.
+        Stopped => "stopped",
         /// `timeout_ms` of working time had passed.
         Timeout => "timeout",
         /// The process ended well without the agent's end-of-work event (RUN-2).
@@ -39,6 +41,7 @@ impl Failure {
             | Failure::Lost
             | Failure::Overloaded
             | Failure::Sandbox
+            | Failure::Stopped
             | Failure::Timeout => true,
             Failure::Agent
             | Failure::Configuration
@@ -113,7 +116,7 @@ pub fn outcome(turn: &Turn, cause: &Cause, detail: &str, cancel_requested: bool)
         Cause::Exited { code } => {
             (Failure::Crashed, format!("the agent's process ended with exit code {code}"))
         }
-        Cause::Stopped => (Failure::Crashed, "stopped by its worker".to_owned()),
+        Cause::Stopped => (Failure::Stopped, "its worker was stopped".to_owned()),
         Cause::TimedOut => (Failure::Timeout, "the run's timeout_ms has passed".to_owned()),
         Cause::SandboxFailed => (Failure::Sandbox, "the sandbox could not be started".to_owned()),
         Cause::Refused => (Failure::Configuration, "the agent cannot run here".to_owned()),
@@ -169,7 +172,7 @@ mod tests {
         let table = [
             (Cause::Exited { code: 3 }, Failure::Crashed),
             (Cause::Closed, Failure::Unproven),
-            (Cause::Stopped, Failure::Crashed),
+            (Cause::Stopped, Failure::Stopped),
             (Cause::TimedOut, Failure::Timeout),
             (Cause::SandboxFailed, Failure::Sandbox),
             (Cause::Refused, Failure::Configuration),

@@ -106,10 +106,17 @@ fn started(
     model: &Option<String>,
 ) -> Decided<Verdict> {
     let mut attempt = txn.known(txn.attempt(lease.attempt_id))?;
+    let mut run = txn.known(txn.run(lease.run_id))?;
     if attempt.status != attempt::Status::Pending {
+        // Told again, or once more with what was learned of the agent since.
+        if model.is_some() && attempt.model != *model {
+            attempt.model = model.clone();
+            run.model = model.clone();
+            txn.put_attempt(attempt);
+            txn.put_run(run, None);
+        }
         return Ok(Verdict::Accepted);
     }
-    let mut run = txn.known(txn.run(lease.run_id))?;
     attempt.status = legal(attempt.status.next(attempt::state::Event::Start));
     attempt.started_at = Some(txn.now);
     attempt.provider = provider.clone();

@@ -237,6 +237,9 @@ fn follow_up(
     if request.details.lane.is_some() && request.details.lane != task.details.lane {
         return Err(conflict("lane").into());
     }
+    if request.details.dir.is_some() && request.details.dir != task.details.dir {
+        return Err(conflict("dir").into());
+    }
     let submit = input::submit::Submission {
         message: request.message,
         mode: Mode::Followup,

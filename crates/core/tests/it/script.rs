@@ -21,7 +21,7 @@ use hostler_core::task::accept::Accept;
 use hostler_core::time::{Span, Timestamp};
 use hostler_core::worker::Offer;
 use hostler_core::worker::beat::Beat;
-use hostler_core::worker::hello::{Hello, Held};
+use hostler_core::worker::hello::{Held, Hello};
 use hostler_store::memory::Memory;
 use hostler_store::{Error, Store};
 use serde_json::{Map, Value};
@@ -240,7 +240,10 @@ impl Script {
         let (runtime_type, security) = (words.named("runtime"), words.named("security"));
         let patch = PolicyPatch { runtime_type, security, retry, ..PolicyPatch::default() };
         let accept = Accept {
-            message: words.named("message").or(Some(format!("do {name}"))).filter(|text| text != "-"),
+            message: words
+                .named("message")
+                .or(Some(format!("do {name}")))
+                .filter(|text| text != "-"),
             agent: Some(agent).filter(|text| text != "-"),
             idempotency_key: words.named("key"),
             session_id: words.named("session"),
@@ -253,6 +256,8 @@ impl Script {
             ..Accept::default()
         };
         self.naming = Some(name);
+        // Ids of one moment are in no order: whoever comes first comes a moment earlier.
+        self.now = self.now + Span::millis(1);
         self.ask(Command::Accept { workspace: WORKSPACE, accept: Box::new(accept) });
         self.naming = None;
     }
@@ -273,7 +278,10 @@ impl Script {
             }
             _ => Target::Task(task),
         };
-        self.ask(Command::Submit { workspace: WORKSPACE, target, submit: Box::new(submit) });
+        for _ in 0..words.number("times").unwrap_or(1) {
+            let submit = Box::new(submit.clone());
+            self.ask(Command::Submit { workspace: WORKSPACE, target, submit });
+        }
     }
 
     /// `worker w1 [slots=1] [runtimes=gvisor] [anew] [held=A,B]`: connects and says hello.
@@ -394,9 +402,7 @@ impl Script {
             let answer = match self.engine.poll() {
                 Output::WaitUntil(_) => return,
                 Output::Load(keys) => self.store.load(&keys).map(Input::Loaded),
-                Output::Find(find) => {
-                    self.store.find(&find).map(|found| Input::Found(find, found))
-                }
+                Output::Find(find) => self.store.find(&find).map(|found| Input::Found(find, found)),
                 Output::Commit(batch) => self.commit(&batch),
                 Output::Reply(_, result) => {
                     self.trace_reply(result);

@@ -28,7 +28,9 @@ impl Script {
     /// `start A`, `turn A`, `end-turn A …`, `end A …`, `log A 0 text`; `done A` is all of it.
     pub fn report(&mut self, verb: &str, words: &mut Words) {
         let name = words.next();
-        let mut given = self.given[&name].clone();
+        let Some(mut given) = self.given.get(&name).cloned() else {
+            panic!("{name} was given to no worker:\n{}", self.trace)
+        };
         if words.named("term").is_some() {
             given.term = STALE_TERM;
         }
@@ -106,8 +108,7 @@ impl Script {
         let run = self.run_name(&task, lease.run_id);
         let attempt = format!("{run}#{}", assignment.attempt_no);
         self.names.insert(lease.attempt_id.0, attempt);
-        let writer =
-            Writer { worker_id: lease.worker_id.clone(), incarnation: lease.incarnation };
+        let writer = Writer { worker_id: lease.worker_id.clone(), incarnation: lease.incarnation };
         let given = Given {
             attempt: lease.attempt_id,
             term: lease.term,
@@ -289,12 +290,8 @@ impl Script {
 
     fn runs_of(&mut self, name: &str, task: TaskId) {
         let filter = hostler_store::query::RunFilter { task: Some(task), ..Default::default() };
-        let query = Query::Runs {
-            workspace: crate::script::WORKSPACE,
-            filter,
-            after: None,
-            limit: 100,
-        };
+        let query =
+            Query::Runs { workspace: crate::script::WORKSPACE, filter, after: None, limit: 100 };
         let mut runs: Vec<Run> = Vec::new();
         for row in self.rows(&query) {
             if let Row::Run(run) = row {
@@ -338,9 +335,8 @@ impl Script {
 }
 
 fn shown_orders(orders: &Orders) -> String {
-    let list = |ids: &[AttemptId]| {
-        ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-    };
+    let list =
+        |ids: &[AttemptId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     match (orders.lost.is_empty(), orders.cancel.is_empty()) {
         (true, true) => "welcome".to_owned(),
         _ => format!("lost [{}] cancel [{}]", list(&orders.lost), list(&orders.cancel)),

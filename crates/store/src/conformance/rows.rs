@@ -151,6 +151,7 @@ pub fn run(number: u64, task: &Task) -> Run {
         input_id: Some(task.first_input_id),
         live_attempt_id: Some(attempt_id(number)),
         attempt_count: 1,
+        excused_count: 0,
         loss_count: 0,
         turn_count: 0,
         usage: run::Usage::default(),

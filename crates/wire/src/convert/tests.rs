@@ -235,6 +235,7 @@ fn a_run() -> Run {
         input_id: None,
         live_attempt_id: None,
         attempt_count: 1,
+        excused_count: 0,
         loss_count: 0,
         turn_count: 2,
         usage: Usage { cost_micro_usd: 12_500, ..Usage::default() },

@@ -101,7 +101,7 @@ impl Driver {
         let now = self.clock.now();
         now >= open.heartbeat_at
             || self.outbox.is_due(now)
-            || self.credit(open.received) > open.offered
+            || changes(self.credit(open.received), open.offered)
     }
 
     /// Sends what is due, as far as the transport has room.
@@ -123,15 +123,15 @@ impl Driver {
             let Some(report) = self.outbox.next(now) else { break };
             open.offer_frame(worker_frame::Body::Report(report));
         }
-        if credit > open.offered
+        if changes(credit, open.offered)
             && open.offer_frame(worker_frame::Body::Offer(Offer { total: credit }))
         {
             open.offered = credit;
         }
     }
 
-    /// How many may be assigned over this connection in all. It cannot be taken back, so it only
-    /// ever grows.
+    /// How many may be assigned over this connection in all. It only ever grows, until a worker
+    /// that stops takes all of it back.
     fn credit(&self, received: u64) -> u64 {
         if !self.stopping.takes_work() {
             return 0;
@@ -139,4 +139,9 @@ impl Driver {
         let free = u64::from(self.tools.config.slots).saturating_sub(self.roster.busy());
         received + free
     }
+}
+
+/// A credit is told when it has grown, and when it is taken back.
+fn changes(credit: u64, offered: u64) -> bool {
+    credit > offered || (credit == 0 && offered > 0)
 }
