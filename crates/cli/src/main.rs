@@ -36,6 +36,10 @@ use hostler_worker::agent::scripted;
 
 use args::Cli;
 
+/// The engine's rows are many small allocations, made on one thread and freed on others.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     // The program inside the sandbox of a scripted agent: it starts in milliseconds, without any

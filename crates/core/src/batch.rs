@@ -3,6 +3,8 @@
 //! **Invariants** A batch is all or nothing. A write whose guard fails makes the whole batch fail
 //! with nothing written.
 
+use std::sync::Arc;
+
 use crate::id::{TaskId, WorkerId};
 use crate::key::{Key, Row, Version};
 use crate::policy::RuntimeType;
@@ -17,7 +19,7 @@ pub struct Write {
     pub expect: Option<Version>,
     /// The new row, which gets the version after the expected one (1 for a new row); `None`
     /// removes it.
-    pub row: Option<Row>,
+    pub row: Option<Arc<Row>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

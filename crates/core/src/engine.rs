@@ -265,12 +265,7 @@ impl Engine {
             self.outputs.push_back(Output::Find(find));
             return;
         }
-        if self.inbox.is_empty() {
-            return;
-        }
-        let count = self.inbox.len().min(limits::BATCH_COMMANDS_MAX);
-        let round = Round::new(self.inbox.drain(..count).collect(), self.now);
-        self.advance(round);
+        self.begin_commands();
     }
 
     /// The search for ready work that the connected workers could take.
@@ -368,7 +363,9 @@ impl Engine {
             return;
         }
         let count = self.inbox.len().min(limits::BATCH_COMMANDS_MAX);
-        let round = Round::new(self.inbox.drain(..count).collect(), self.now);
+        // While ready work waits to be looked for, nothing goes before it.
+        let claims_max = if self.ready || self.cut { 0 } else { self.offers.free_in_all() };
+        let round = Round::new(self.inbox.drain(..count).collect(), claims_max, self.now);
         self.advance(round);
     }
 
@@ -449,6 +446,11 @@ impl Engine {
 
     /// Hands out replies and pushes: what they say is durable.
     fn tell(&mut self, round: Round) {
+        for (ticket, result) in round.results {
+            if let Some(ticket) = ticket {
+                self.outputs.push_back(Output::Reply(ticket, result.map_err(Refused::Rejected)));
+            }
+        }
         for push in round.writes.pushes {
             if let Some(link) = self.offers.link_of(&push.worker_id, push.incarnation) {
                 self.outputs.push_back(Output::Push(link, push));
@@ -457,11 +459,6 @@ impl Engine {
         for ((worker, link), count) in round.writes.promised {
             for _ in 0..count {
                 self.offers.give(&worker, link);
-            }
-        }
-        for (ticket, result) in round.results {
-            if let Some(ticket) = ticket {
-                self.outputs.push_back(Output::Reply(ticket, result.map_err(Refused::Rejected)));
             }
         }
     }

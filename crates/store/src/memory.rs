@@ -14,7 +14,7 @@ mod find;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostler_core::batch::{Batch, Committed, Find, Found, Write};
 use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
@@ -93,7 +93,7 @@ impl Store for Memory {
         let (key, row) = first_workspace();
         let mut state = self.lock();
         if !state.rows.contains_key(&key) {
-            state.put(&Write { key, expect: None, row: Some(row) });
+            state.put(&Write { key, expect: None, row: Some(Arc::new(row)) });
         }
         Ok(())
     }
@@ -164,12 +164,12 @@ impl State {
         }
         let Some(row) = &write.row else { return };
         self.index.extend(entries(key, row));
-        if let (Row::Input(input), None) = (row, write.expect) {
+        if let (Row::Input(input), None) = (&**row, write.expect) {
             self.arrival_count += 1;
             self.arrived.insert(input.id, self.arrival_count);
             self.arrivals.insert((input.task_id, self.arrival_count), input.id);
         }
-        self.rows.insert(key.clone(), (write.expect.unwrap_or(0) + 1, row.clone()));
+        self.rows.insert(key.clone(), (write.expect.unwrap_or(0) + 1, Row::clone(row)));
     }
 
     /// The last number of the stream after the append.

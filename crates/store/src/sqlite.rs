@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use hostler_core::batch::{Batch, Committed, Find, Found};
 use hostler_core::key::{Key, Loaded};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::{Error, LogRange, Page, Query, Sequenced, Store};
@@ -169,6 +170,8 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Otherwise each new value of a bound runtime type plans the search for ready work anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", false)
 }
 

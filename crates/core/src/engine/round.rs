@@ -1,6 +1,6 @@
 //! One round: commands that are decided one after the other and committed together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::cache::Cache;
@@ -10,7 +10,7 @@ use crate::batch::{Batch, Find, Write};
 use crate::capacity::claim;
 use crate::code::Rejection;
 use crate::command::{Answer, Command};
-use crate::id::{Ids, Seed};
+use crate::id::{Ids, Seed, TaskId};
 use crate::key::{Key, Loaded, Row, Version};
 use crate::time::Timestamp;
 use crate::{agent, input, run, task, worker};
@@ -28,6 +28,8 @@ pub(crate) struct Round {
     pub works: Vec<Work>,
     /// How many of them are decided.
     decided: usize,
+    /// How many new tasks may be claimed in the round that accepts them.
+    claims_left: usize,
     pub now: Timestamp,
     pub tries: u32,
     pub reads: Reads,
@@ -44,10 +46,11 @@ pub(crate) enum Step {
 }
 
 impl Round {
-    pub fn new(works: Vec<Work>, now: Timestamp) -> Self {
+    pub fn new(works: Vec<Work>, claims_max: usize, now: Timestamp) -> Self {
         Round {
             works,
             decided: 0,
+            claims_left: claims_max,
             now,
             tries: 0,
             reads: Reads::default(),
@@ -83,7 +86,13 @@ impl Round {
     }
 
     pub fn decide(&mut self, config: &Config, offers: &Offers, cache: &mut Cache) -> Step {
-        let needs = self.decide_known(config, offers, cache);
+        let mut needs = self.decide_known(config, offers, cache);
+        if needs.is_empty() && self.claims_left > 0 {
+            let claims = self.claims_at_once();
+            self.claims_left = 0;
+            self.works.extend(claims);
+            needs = self.decide_known(config, offers, cache);
+        }
         if !needs.is_empty() {
             let (mut keys, mut finds) = (Vec::new(), Vec::new());
             for need in needs {
@@ -139,6 +148,33 @@ impl Round {
         needs
     }
 
+    /// Claims of tasks that this round queues, of classes in which nobody waits before them: what
+    /// can start at once needs no search and no commit of its own.
+    fn claims_at_once(&self) -> Vec<Work> {
+        let mut queued: BTreeMap<&str, Vec<TaskId>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for (_, result) in &self.results {
+            if let Ok(Answer::Accepted(accepted)) = result
+                && accepted.task.is_ready()
+                && seen.insert(accepted.task.id)
+            {
+                queued.entry(&accepted.task.instance_key).or_default().push(accepted.task.id);
+            }
+        }
+        let alone = |key: &str, count: usize| {
+            let row = self.writes.rows.get(&Key::Instance(key.to_owned())).and_then(Option::as_ref);
+            let Some(Row::Instance(instance)) = row.map(Arc::as_ref) else { return false };
+            (instance.queued - instance.parked) as usize <= count
+        };
+        let claims = queued.iter().filter(|(key, tasks)| alone(key, tasks.len()));
+        let claims = claims.flat_map(|(_, tasks)| tasks).take(self.claims_left);
+        let claim = |(index, task): (usize, &TaskId)| {
+            let mut ids = Ids::new(self.now, self.works[0].seed ^ index as u64);
+            Work { command: Command::Claim(*task), seed: ids.bits(), ticket: None }
+        };
+        claims.enumerate().map(claim).collect()
+    }
+
     fn batch(&self) -> Batch {
         let mut batch = Batch { writes: Vec::new(), appends: self.writes.appends.clone() };
         for (key, row) in &self.writes.rows {
@@ -147,7 +183,7 @@ impl Round {
                 continue;
             }
             let expect = before.map(|(version, _)| *version);
-            batch.writes.push(Write { key: key.clone(), expect, row: row.as_deref().cloned() });
+            batch.writes.push(Write { key: key.clone(), expect, row: row.clone() });
         }
         batch
     }

@@ -7,7 +7,7 @@ use crate::capacity::waiting;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::id::{InputId, RunId, TaskId, WorkspaceId};
-use crate::idempotency::{Receipt, body_hash};
+use crate::idempotency::{BodyHash, Receipt};
 use crate::key::Key;
 use crate::limits;
 use crate::task::accept::{self, Accepted, check_attachments};
@@ -62,13 +62,14 @@ pub(crate) fn decide(
             txn.task_in(workspace, run.origin_task_id)?
         }
     };
-    let hash = body_hash(&json!({
-        "input": message,
-        "queue_mode": mode.as_str(),
-        "task": task.id,
-        "attachments": submit.attachments,
-        "expected_run_id": submit.expected_run_id,
-    }));
+    let mut hash = BodyHash::new("input");
+    hash.field("message", Some(&message));
+    hash.field("queue_mode", Some(mode.as_str()));
+    hash.field("task", Some(&task.id.to_string()));
+    let expected = submit.expected_run_id.map(|run| run.to_string());
+    hash.field("expected_run_id", expected.as_deref());
+    hash.list("attachments", &submit.attachments);
+    let hash = hash.end();
     let key = given_key.clone().unwrap_or_else(|| txn.ids.uuid().to_string());
     if given_key.is_some()
         && let Some(receipt) = txn.receipt(workspace, task.agent_id, key.clone())?

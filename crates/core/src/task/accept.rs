@@ -9,7 +9,7 @@ use crate::capacity::waiting::{self, WaitingOn};
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn};
 use crate::id::{AgentId, InputId, TaskId, WorkspaceId};
-use crate::idempotency::{Receipt, body_hash};
+use crate::idempotency::{BodyHash, Receipt};
 use crate::input::{self, Delivery, Input, Mode};
 use crate::key::Key;
 use crate::limits;
@@ -96,6 +96,7 @@ pub(crate) fn decide(
         None => None,
     };
     let session = session.unwrap_or_else(|| Session::new(workspace, session_id));
+    let body_hash = request.body_hash.clone();
     let known = session.task_of(agent.id).filter(|_| request.details.hook_id.is_none());
     let accepted = match known {
         Some(task_id) => follow_up(txn, task_id, request, key)?,
@@ -104,7 +105,7 @@ pub(crate) fn decide(
     let receipt = Receipt {
         task_id: accepted.task.id,
         input_id: accepted.input.id,
-        body_hash: receipt_hash(accept),
+        body_hash,
     };
     txn.put_receipt(receipt_key, receipt);
     Ok(accepted)
@@ -410,38 +411,48 @@ pub(crate) fn check_attachments(attachments: &[Value]) -> Result<(), Rejection> 
 
 /// The hash of what was asked for, after normalisation and without the key itself.
 fn receipt_hash(accept: &Accept) -> String {
-    let text = |value: &Option<String>| trimmed(value.clone());
-    let policy = accept.policy.as_ref().map(|patch| {
-        json!({
-            "host": text(&patch.host),
-            "security": text(&patch.security),
-            "ask": text(&patch.ask),
-            "runtime_type": text(&patch.runtime_type),
-            "workspace_access": text(&patch.workspace_access),
-            "network_enabled": patch.network_enabled,
-            "interactive": patch.interactive,
-            "resources": patch.resources,
-            "retry": patch.retry.map(|retry| json!([retry.max_attempts, retry.delay_ms])),
-        })
-    });
-    body_hash(&json!({
-        "message": text(&accept.message),
-        "session_id": text(&accept.session_id),
-        "session_key": text(&accept.session_key),
-        "hook_id": accept.hook_id,
-        "deliver": accept.deliver,
-        "timeout_ms": accept.timeout_ms,
-        "policy": policy,
-        "lane": text(&accept.lane),
-        "extra_system_prompt": text(&accept.extra_system_prompt),
-        "input_provenance": accept.input_provenance,
-        "routing": accept.routing,
-        "attachments": accept.attachments,
-        "label": text(&accept.label),
-        "spawned_by": text(&accept.spawned_by),
-        "priority": text(&accept.priority),
-        "dir": text(&accept.dir),
-    }))
+    let mut hash = BodyHash::new("command");
+    let policy = accept.policy.clone().unwrap_or_default();
+    let texts = [
+        ("message", &accept.message),
+        ("session_id", &accept.session_id),
+        ("session_key", &accept.session_key),
+        ("lane", &accept.lane),
+        ("extra_system_prompt", &accept.extra_system_prompt),
+        ("label", &accept.label),
+        ("spawned_by", &accept.spawned_by),
+        ("priority", &accept.priority),
+        ("dir", &accept.dir),
+        ("policy.host", &policy.host),
+        ("policy.security", &policy.security),
+        ("policy.ask", &policy.ask),
+        ("policy.runtime_type", &policy.runtime_type),
+        ("policy.workspace_access", &policy.workspace_access),
+    ];
+    for (name, text) in texts {
+        let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        hash.field(name, text);
+    }
+    let number = |value: Option<i64>| value.map(|value| value.to_string());
+    let retry = policy.retry.unwrap_or_default();
+    let scalars = [
+        ("hook_id", accept.hook_id.map(|id| id.to_string())),
+        ("deliver", accept.deliver.map(|flag| flag.to_string())),
+        ("timeout_ms", number(accept.timeout_ms)),
+        ("policy", accept.policy.as_ref().map(|_| String::new())),
+        ("policy.network_enabled", policy.network_enabled.map(|flag| flag.to_string())),
+        ("policy.interactive", policy.interactive.map(|flag| flag.to_string())),
+        ("policy.retry.max_attempts", number(retry.max_attempts)),
+        ("policy.retry.delay_ms", number(retry.delay_ms)),
+    ];
+    for (name, text) in scalars {
+        hash.field(name, text.as_deref());
+    }
+    hash.object("policy.resources", policy.resources.as_ref());
+    hash.object("input_provenance", accept.input_provenance.as_ref());
+    hash.object("routing", Some(&accept.routing));
+    hash.list("attachments", &accept.attachments);
+    hash.end()
 }
 
 /// The rows that a command will want, as far as they can be told without reading any.

@@ -94,8 +94,8 @@ fn a_task_that_was_given_and_not_started_is_stopped_by_its_worker() {
               A is queued, A.1 queued
               w1 <- assign A/1#1 term 1 input A.1
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > concurrency A
               of 1: queued 0 parked 0 pending 0 running 0 stopping 1 claims 1
             > end A stopped
@@ -130,8 +130,8 @@ fn a_start_that_crosses_the_cancel_changes_nothing() {
               A is queued, A.1 queued
               w1 <- assign A/1#1 term 1 input A.1
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > start A
               accepted
             > concurrency A
@@ -173,8 +173,8 @@ fn a_running_task_is_stopped_by_its_worker() {
             > input A
               A is running, A.2 queued
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > end A stopped
               accepted
             =
@@ -210,8 +210,8 @@ fn a_cancel_wins_over_a_success_on_its_way() {
             > turn A
               accepted
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > end-turn A ok
               close
             > end A closed
@@ -245,8 +245,8 @@ fn a_cancel_wins_over_a_lost_worker() {
             > start A
               accepted
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > worker w1 anew
               welcome
             =
@@ -321,8 +321,8 @@ fn a_second_cancel_is_answered_like_the_first() {
             > start A
               accepted
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > cancel A
               A is running, is being stopped
             > cancel-run A
@@ -437,8 +437,8 @@ fn cancelling_a_run_cancels_its_task() {
             > start A
               accepted
             > cancel-run A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > end A stopped
               accepted
             =
@@ -495,8 +495,8 @@ fn archiving_cancels_what_waits_and_refuses_what_runs() {
             > archive A
               no: task_not_archivable [] the task A is running; cancel it, and archive it when it is cancelled
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > archive A
               no: task_not_archivable [] the task A is running; cancel it, and archive it when it is cancelled
             > end A stopped

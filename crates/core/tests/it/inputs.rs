@@ -419,8 +419,8 @@ fn an_input_while_the_run_is_being_stopped_is_dropped_with_it() {
             > start A
               accepted
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > input A
               A is running, A.2 queued
             > end A stopped

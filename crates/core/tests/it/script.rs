@@ -378,7 +378,7 @@ impl Script {
         };
         workspace.paused = on;
         let row = Some(Row::Workspace(workspace));
-        let write = hostler_core::batch::Write { key, expect: Some(version), row };
+        let write = hostler_core::batch::Write { key, expect: Some(version), row: row.map(std::sync::Arc::new) };
         let batch = Batch { writes: vec![write], appends: Vec::new() };
         self.store.commit(&batch).expect("nobody else writes");
         let now = self.now;

@@ -73,8 +73,8 @@ fn an_input_for_another_run_than_the_live_one_is_refused() {
             > input A expect=A/9
               no: expected_run [expected_run_id] the live run is A/1, not 00000000-0000-0000-0000-000000000000
             > cancel A
-              w1 <- cancel A/1#1
               A is running, is being stopped
+              w1 <- cancel A/1#1
             > end A stopped
               accepted
             > input A expect=A/1

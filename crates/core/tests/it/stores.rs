@@ -169,8 +169,8 @@ fn a_claim_that_is_not_known_to_be_written_reaches_the_worker_by_its_heartbeat()
             > offer w1 1
             > tick 1s
             > beat w1
-              w1 <- assign A/1#1 term 1 input A.1
               welcome
+              w1 <- assign A/1#1 term 1 input A.1
             =
               A running | A.1 taken
                 A/1 accepted | #1 pending on w1 | turns 0 snapshots 1

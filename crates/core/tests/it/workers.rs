@@ -185,11 +185,11 @@ fn an_assignment_that_was_lost_on_its_way_is_given_again() {
               w1 <- assign A/1#1 term 1 input A.1
             > drop w1
             > worker w1
-              w1 <- assign A/1#1 term 1 input A.1
               welcome
+              w1 <- assign A/1#1 term 1 input A.1
             > beat w1
-              w1 <- assign A/1#1 term 1 input A.1
               welcome
+              w1 <- assign A/1#1 term 1 input A.1
             =
               A running | A.1 taken
                 A/1 accepted | #1 pending on w1 | turns 0 snapshots 1
@@ -222,13 +222,13 @@ fn an_assignment_that_was_given_up_to_a_cancel_is_told_with_it() {
             > cancel A
               A is running, is being stopped
             > worker w1
+              welcome
               w1 <- assign A/1#1 term 1 input A.1
               w1 <- cancel A/1#1
-              welcome
             > beat w1
+              welcome
               w1 <- assign A/1#1 term 1 input A.1
               w1 <- cancel A/1#1
-              welcome
             > end A stopped
               accepted
             =
@@ -306,8 +306,8 @@ fn what_an_earlier_incarnation_held_is_lost_at_once() {
               welcome
               w1 <- assign A/1#2 term 2 input A.1
             > beat w1
-              w1 <- assign A/1#2 term 2 input A.1
               welcome
+              w1 <- assign A/1#2 term 2 input A.1
             =
               A running | A.1 taken
                 A/1 accepted lost | #1 error on w1 lost | #2 pending on w1 | turns 0 snapshots 4

@@ -1,6 +1,7 @@
 //! Random batches and questions to two keepers, whose answers must be the same.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hostler_core::attempt;
 use hostler_core::batch::{Batch, Find, Found, Write};
@@ -142,7 +143,7 @@ fn commit(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, 
         let expect = if dice.one_in(40) { dice.of(&[None, Some(1), Some(2)]) } else { version };
         let row = if dice.one_in(5) { None } else { Some(row) };
         staged.insert(key.clone(), row.as_ref().map(|_| version.unwrap_or(0) + 1));
-        batch.writes.push(Write { key, expect, row });
+        batch.writes.push(Write { key, expect, row: row.map(Arc::new) });
         seen.note(kind);
     }
     for number in 1..=NUMBERS {
@@ -267,7 +268,7 @@ fn random_row(dice: &mut Dice) -> (&'static str, Key, Row) {
         }),
     };
     let write = put(None, row);
-    (kind, write.key, write.row.expect("it was put"))
+    (kind, write.key, Row::clone(&write.row.expect("it was put")))
 }
 
 /// When it has ended; now and then that is forgotten, which no keeper takes.

@@ -299,7 +299,7 @@ pub fn put(expect: Option<Version>, row: Row) -> Write {
 }
 
 pub fn put_at(key: Key, expect: Option<Version>, row: Row) -> Write {
-    Write { key, expect, row: Some(row) }
+    Write { key, expect, row: Some(std::sync::Arc::new(row)) }
 }
 
 pub fn put_task(expect: Option<Version>, task: &Task) -> Write {

@@ -1,5 +1,7 @@
 //! The schema, and how a database of an earlier one is brought to it.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{unavailable, write};
@@ -36,7 +38,7 @@ pub fn migrate(connection: &mut Connection) -> Result<(), Error> {
         drop(transaction);
     }
     let (key, row) = first_workspace();
-    let first = Write { key, expect: None, row: Some(row) };
+    let first = Write { key, expect: None, row: Some(Arc::new(row)) };
     match write::commit(connection, &Batch { writes: vec![first], appends: Vec::new() }) {
         // It is there already.
         Err(Error::Conflict) => Ok(()),

@@ -1,0 +1,254 @@
+//! # Mutants
+//!
+//! **What** Worlds in which one rule is taken away: at the seams, where the simulation stands in
+//! for the store, the driver or the worker, so that the engine itself stays as it is. Each names
+//! the checkers of which one must say so.
+//!
+//! **Not here** Rules that only the engine could break; its own assertions guard those, and the
+//! cases in `core/tests` look at them one by one.
+
+use std::sync::Arc;
+
+use hostler_core::batch::{Batch, Committed, Find, Found, Write};
+use hostler_core::input;
+use hostler_core::key::{Key, Loaded, Row};
+use hostler_core::run;
+use hostler_core::stream::Body;
+use hostler_core::task;
+use hostler_store::memory::Memory;
+
+use crate::dice::Dice;
+use crate::disk::Disk;
+use crate::fault::Faults;
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident by $($checker:literal)|+;)*) => {
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutant { $($(#[$doc])* $name),* }
+
+        impl Mutant {
+            pub const ALL: &[Mutant] = &[$(Mutant::$name),*];
+
+            /// The checkers that guard the rule; `engine` is an assertion of its own.
+            pub fn checkers(self) -> &'static [&'static str] {
+                match self { $(Mutant::$name => &[$($checker),+]),* }
+            }
+        }
+    };
+}
+
+mutants! {
+    /// The store writes whatever the versions are.
+    GuardsAreIgnored by "cap" | "lease" | "once" | "order" | "lost";
+    /// The store says yes and writes nothing.
+    CommitIsDropped by "reply";
+    /// The driver says yes before the store has.
+    ReplyComesBeforeCommit by "reply";
+    ReplyIsLost by "lost";
+    ReplyTwice by "reply";
+    AppendIsDropped by "order" | "reply";
+    AppendIsDoubled by "order";
+    SnapshotIsDropped by "order";
+    TerminalRunRevives by "order";
+    CountDrifts by "cap";
+    CapIsIgnored by "cap";
+    InputIsSettledTwice by "once";
+    InputIsGivenTwice by "once";
+    ReceiptIsDropped by "once";
+    InboxForgets by "lost";
+    CancelIsForgotten by "lost" | "reply";
+    LiveRunIsForgotten by "lease";
+    TermStands by "lease";
+    /// The lease of an execution that was settled is believed in.
+    OldLeaseIsBelieved by "order" | "lease" | "cap" | "engine";
+    LeaseEndsEarly by "lease";
+    FenceIsIgnored by "lease";
+    AssignmentIsTakenTwice by "once";
+    ChunksAreNumberedAnew by "order";
+    WaiterIsForgotten by "lost";
+    LeasesAreForgotten by "lost" | "lease";
+    DueIsForgotten by "lost";
+}
+
+impl Mutant {
+    /// Trouble that brings the rule into play.
+    pub fn faults(self, dice: &mut Dice) -> Faults {
+        let mut faults = Faults::drawn(dice);
+        match self {
+            Mutant::FenceIsIgnored | Mutant::LeasesAreForgotten => {
+                faults.partition = 150;
+                faults.kill = 60;
+            }
+            Mutant::AssignmentIsTakenTwice | Mutant::OldLeaseIsBelieved => {
+                faults.cut = 200;
+                faults.late = 1_500;
+            }
+            Mutant::ReceiptIsDropped => {
+                faults.double = 2_000;
+                faults.lose = 1_000;
+            }
+            _ => {}
+        }
+        faults
+    }
+
+    pub fn spoil_loaded(self, rows: &mut [Loaded], kept: &[Loaded]) {
+        for (key, row) in rows {
+            match (self, row) {
+                (Mutant::CapIsIgnored, Some((_, Row::Instance(instance)))) => {
+                    instance.concurrency += 40;
+                }
+                (Mutant::OldLeaseIsBelieved, row @ None) => {
+                    let old = kept.iter().find(|(old, _)| old == key);
+                    *row = old.and_then(|(_, row)| row.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub fn spoil_found(self, find: &Find, found: &mut Found, memory: &Memory) {
+        match (self, found) {
+            (Mutant::WaiterIsForgotten, Found::Waiters(tasks)) => tasks.clear(),
+            (Mutant::LeasesAreForgotten, Found::Leases(leases)) => leases.clear(),
+            (Mutant::DueIsForgotten, Found::Due { tasks, .. }) => tasks.clear(),
+            (Mutant::CapIsIgnored, Found::Ready(tasks)) => {
+                let Find::Ready { limit, .. } = find else { return };
+                memory.each(|_, _, row| match row {
+                    Row::Task(task) if task.is_ready() && !tasks.contains(&task.id) => {
+                        tasks.push(task.id);
+                    }
+                    _ => {}
+                });
+                tasks.truncate(*limit);
+            }
+            _ => {}
+        }
+    }
+
+    /// Some: it is answered so, and nothing is written.
+    pub fn spoil_batch(self, disk: &mut Disk, batch: &mut Batch) -> Option<Committed> {
+        disk.batch_count += 1;
+        let count = disk.batch_count;
+        match self {
+            Mutant::CommitIsDropped if count.is_multiple_of(7) => {
+                return Some(Committed { last_seqs: vec![1; batch.appends.len()] });
+            }
+            Mutant::GuardsAreIgnored => {
+                for write in &mut batch.writes {
+                    write.expect = version(disk, &write.key);
+                }
+            }
+            Mutant::AppendIsDropped | Mutant::AppendIsDoubled => self.spoil_appends(batch),
+            Mutant::SnapshotIsDropped if count.is_multiple_of(5) => {
+                batch.writes.retain(|write| !matches!(write.key, Key::Snapshot(..)));
+            }
+            Mutant::ReceiptIsDropped => {
+                batch.writes.retain(|write| !matches!(write.key, Key::Receipt(..)));
+            }
+            Mutant::TerminalRunRevives | Mutant::InputIsSettledTwice => {
+                self.write_again(disk, batch);
+            }
+            Mutant::OldLeaseIsBelieved => believe(disk, batch),
+            _ => {
+                for write in &mut batch.writes {
+                    let before = disk.row(write.key.clone());
+                    if let Some(row) = &mut write.row {
+                        self.spoil_row(count, before.as_ref(), Arc::make_mut(row));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn spoil_appends(self, batch: &mut Batch) {
+        for append in &mut batch.appends {
+            let is_log = |body: &Body| matches!(body, Body::Log { .. });
+            match self {
+                Mutant::AppendIsDropped => append.records.retain(|one| !is_log(&one.body)),
+                _ => {
+                    let again = append.records.clone();
+                    append.records.extend(again.into_iter().filter(|one| is_log(&one.body)));
+                }
+            }
+        }
+    }
+
+    fn spoil_row(self, count: u64, before: Option<&Row>, row: &mut Row) {
+        match (self, row) {
+            (Mutant::CountDrifts, Row::Instance(instance)) if count.is_multiple_of(5) => {
+                instance.queued += 1;
+            }
+            (Mutant::CapIsIgnored, Row::Instance(instance)) => {
+                if let Some(Row::Instance(before)) = before {
+                    instance.concurrency = before.concurrency;
+                }
+            }
+            (Mutant::InboxForgets, Row::Task(task)) if task.inbox.len() > 1 => {
+                task.inbox.pop();
+            }
+            (Mutant::CancelIsForgotten, Row::Task(task)) if task.state == task::State::Running => {
+                task.cancel_requested_at = None;
+            }
+            (Mutant::LiveRunIsForgotten, Row::Session(session)) => session.live_run = None,
+            (Mutant::TermStands, Row::Session(session)) => session.term = session.term.min(1),
+            (Mutant::TermStands, Row::Lease(lease)) => lease.term = 1,
+            _ => {}
+        }
+    }
+
+    /// Keeps a row that is never to change, and changes it at the next chance.
+    fn write_again(self, disk: &mut Disk, batch: &mut Batch) {
+        if let Some((key, _)) = disk.kept.first().cloned() {
+            if batch.writes.iter().any(|write| write.key == key) {
+                return;
+            }
+            disk.kept.clear();
+            let expect = version(disk, &key);
+            let row = disk.row(key.clone()).map(|row| match row {
+                Row::Run(mut run) => {
+                    run.error = Some("again".to_owned());
+                    Row::Run(run)
+                }
+                Row::Input(mut input) => {
+                    input.outcome = Some(input::Outcome::Dropped);
+                    Row::Input(input)
+                }
+                other => other,
+            });
+            batch.writes.push(Write { key, expect, row: row.map(Arc::new) });
+            return;
+        }
+        let is_final = |row: &Row| match row {
+            Row::Run(run) => self == Mutant::TerminalRunRevives && run.status == run::Status::Ok,
+            Row::Input(input) => {
+                self == Mutant::InputIsSettledTwice && input.outcome == Some(input::Outcome::Turn)
+            }
+            _ => false,
+        };
+        let found = batch.writes.iter().find(|write| write.row.as_deref().is_some_and(is_final));
+        disk.kept.extend(found.map(|write| (write.key.clone(), None)));
+    }
+}
+
+fn version(disk: &Disk, key: &Key) -> Option<u64> {
+    let rows = disk.loaded(std::slice::from_ref(key));
+    rows.into_iter().next().and_then(|(_, row)| row).map(|(version, _)| version)
+}
+
+/// Keeps the leases that are removed, and lets writes under them pass.
+fn believe(disk: &mut Disk, batch: &mut Batch) {
+    for write in &mut batch.writes {
+        if let Key::Lease(_) = write.key {
+            let now = version(disk, &write.key);
+            match (&write.row, now) {
+                (None, Some(_)) => {
+                    let row = disk.loaded(std::slice::from_ref(&write.key));
+                    disk.kept.extend(row);
+                }
+                _ => write.expect = now,
+            }
+        }
+    }
+}
