@@ -32,6 +32,10 @@ const USAGE: &str = "usage: hostler-bench COMMAND ADDRESS ... (HOSTLER_TOKEN is 
   worker ADDRESS WINDOW UNTIL                   the worker alone; it ends after UNTIL, 0: never
   watch  ADDRESS WINDOW                         the same, and prints each assignment's arrival";
 
+/// The product's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub type Fault = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {

@@ -59,7 +59,11 @@ pub type Ticket = u64;
 
 #[derive(Debug)]
 pub enum Input {
-    Ask { ticket: Ticket, command: Command, seed: Seed },
+    Ask {
+        ticket: Ticket,
+        command: Command,
+        seed: Seed,
+    },
     /// The answer to `Output::Load`.
     Loaded(Vec<Loaded>),
     /// The answer to `Output::Find`.
@@ -69,10 +73,20 @@ pub enum Input {
     /// The store's "no" to what was asked last.
     Failed(StoreFailure),
     /// A worker has connected; comes before its hello, so that the hello's pushes find it.
-    Connected { worker: WorkerId, connected: Connected },
-    Disconnected { worker: WorkerId, link: Link },
+    Connected {
+        worker: WorkerId,
+        connected: Connected,
+    },
+    Disconnected {
+        worker: WorkerId,
+        link: Link,
+    },
     /// The worker has offered to take this many over the connection in all.
-    Offered { worker: WorkerId, link: Link, total: u64 },
+    Offered {
+        worker: WorkerId,
+        link: Link,
+        total: u64,
+    },
     /// Time has passed, or a hint came that others have changed the store.
     Tick,
 }
@@ -254,7 +268,8 @@ impl Engine {
         }
         if self.now >= self.due_at {
             self.phase = Phase::SeekingDue;
-            self.outputs.push_back(Output::Find(Find::Due { now: self.now, limit: limits::DUE_MAX }));
+            self.outputs
+                .push_back(Output::Find(Find::Due { now: self.now, limit: limits::DUE_MAX }));
             return;
         }
         if self.ready
@@ -336,7 +351,9 @@ impl Engine {
                 self.advance(round);
             }
             (Phase::SeekingReady, Found::Ready(tasks)) => {
-                let Find::Ready { limit, .. } = find else { unreachable!("a search for ready work") };
+                let Find::Ready { limit, .. } = find else {
+                    unreachable!("a search for ready work")
+                };
                 self.cut = tasks.len() >= limit;
                 for task in tasks.into_iter().rev() {
                     self.work_first(Command::Claim(task));

@@ -39,7 +39,12 @@ words! {
 }
 words! {
     /// Where a field of the effective policy came from.
-    pub enum Source { Default => "default", Agent => "agent", Command => "command", Cap => "server_cap" }
+    pub enum Source {
+        Default => "default",
+        Agent => "agent",
+        Command => "command",
+        Cap => "server_cap",
+    }
 }
 
 /// The effective policy of a run.

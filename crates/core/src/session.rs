@@ -40,15 +40,7 @@ pub struct Session {
 impl Session {
     pub fn new(workspace_id: WorkspaceId, id: SessionId) -> Self {
         let tasks = Vec::new();
-        Session {
-            workspace_id,
-            id,
-            tasks,
-            live_run: None,
-            term: 0,
-            begun: false,
-            waiter_count: 0,
-        }
+        Session { workspace_id, id, tasks, live_run: None, term: 0, begun: false, waiter_count: 0 }
     }
 
     pub fn task_of(&self, agent: AgentId) -> Option<TaskId> {

@@ -44,7 +44,10 @@ pub enum Body {
         payload: Map<String, Value>,
     },
     /// Records `from_seq` to `to_seq` are gone.
-    Gap { from_seq: u64, to_seq: u64 },
+    Gap {
+        from_seq: u64,
+        to_seq: u64,
+    },
 }
 
 /// Records to be put at the end of a task's stream, in this order.

@@ -44,9 +44,9 @@ impl Entropy {
             let mut bytes = [0u8; Self::WORDS * 8];
             getrandom::fill(&mut bytes).expect("the operating system gives entropy");
             let words = bytes.chunks_exact(8);
-            self.words.extend(words.map(|word| {
-                u64::from_le_bytes(word.try_into().expect("chunks of eight"))
-            }));
+            self.words.extend(
+                words.map(|word| u64::from_le_bytes(word.try_into().expect("chunks of eight"))),
+            );
         }
         self.words.pop().expect("it was just filled")
     }

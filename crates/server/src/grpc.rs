@@ -289,19 +289,17 @@ async fn answer(pending: Pending) -> Result<ServerBody, Status> {
                 other => unreachable!("a command is answered in kind: {other:?}"),
             }
         }
-        Pending::Logs { answer } => {
-            match answer.await.map_err(|_| gone())?.map_err(status)? {
-                Answer::ChunkAcks(acks) => {
-                    let chunk = |ack: ChunkAck| v1::LogChunkAck {
-                        attempt_id: ack.attempt_id.to_string(),
-                        next_number: ack.next_number,
-                        fenced: ack.fenced,
-                    };
-                    let chunks = acks.into_iter().map(chunk).collect();
-                    Ok(ServerBody::LogAck(v1::LogAck { chunks }))
-                }
-                other => unreachable!("a command is answered in kind: {other:?}"),
+        Pending::Logs { answer } => match answer.await.map_err(|_| gone())?.map_err(status)? {
+            Answer::ChunkAcks(acks) => {
+                let chunk = |ack: ChunkAck| v1::LogChunkAck {
+                    attempt_id: ack.attempt_id.to_string(),
+                    next_number: ack.next_number,
+                    fenced: ack.fenced,
+                };
+                let chunks = acks.into_iter().map(chunk).collect();
+                Ok(ServerBody::LogAck(v1::LogAck { chunks }))
             }
-        }
+            other => unreachable!("a command is answered in kind: {other:?}"),
+        },
     }
 }

@@ -98,8 +98,7 @@ impl Server {
             driver::start(store.clone(), tails.clone(), engine).map_err(Error::Serve)?;
         let token = http::TokenHash::of(&config.token);
         let fallback = config.fallback_runtime;
-        let app =
-            http::App::new(handle.clone(), store, tails, token, fallback, stop.clone());
+        let app = http::App::new(handle.clone(), store, tails, token, fallback, stop.clone());
         let workers = grpc::service(handle.clone(), token, stop.clone());
         let routes = tonic::service::Routes::new(workers);
         let grpc = routes.into_axum_router().reset_fallback();

@@ -41,7 +41,7 @@ mutants! {
     /// The store writes whatever the versions are.
     GuardsAreIgnored by "cap" | "lease" | "once" | "order" | "lost";
     /// The store says yes and writes nothing.
-    CommitIsDropped by "reply";
+    CommitIsDropped by "reply" | "lost" | "order";
     /// The driver says yes before the store has.
     ReplyComesBeforeCommit by "reply";
     ReplyIsLost by "lost";

@@ -144,7 +144,10 @@ impl World {
         worker.life += 1;
         worker.frozen_until = None;
         match self.workers[index].link.take() {
-            Some(line) if says_goodbye && line.welcomed => self.send_up(line.link, Up::Goodbye),
+            Some(line) if says_goodbye && line.welcomed => {
+                self.send_up(line.link, Up::Offer { total: 0 });
+                self.send_up(line.link, Up::Goodbye);
+            }
             Some(line) => self.cut(line.link),
             None => {}
         }

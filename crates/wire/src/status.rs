@@ -53,9 +53,7 @@ pub fn grpc(code: Code) -> tonic::Code {
         | Code::TaskNotFound
         | Code::WorkspaceNotFound => tonic::Code::NotFound,
         Code::MethodNotAllowed => tonic::Code::Unimplemented,
-        Code::AgentExists | Code::IdempotencyConflict => {
-            tonic::Code::AlreadyExists
-        }
+        Code::AgentExists | Code::IdempotencyConflict => tonic::Code::AlreadyExists,
         Code::AgentInactive
         | Code::ExpectedRun
         | Code::RunNotCancellable

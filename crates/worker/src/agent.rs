@@ -42,10 +42,7 @@ pub fn by_runner(runner: &str) -> Result<Arc<dyn Agent>, Refusal> {
         "this worker has no runner `{runner}`; built in are: {}",
         names.join(", ")
     ));
-    agents
-        .into_iter()
-        .find(|agent| agent.runner() == runner)
-        .ok_or(refusal)
+    agents.into_iter().find(|agent| agent.runner() == runner).ok_or(refusal)
 }
 
 /// What the server handed over to be run, as far as an agent is concerned.
@@ -234,9 +231,7 @@ pub(crate) mod testing {
 
     /// A job of agent `demo` with this config.
     pub(crate) fn job(config: Value) -> Job {
-        let Value::Object(config) = config else {
-            unreachable!("a config is an object")
-        };
+        let Value::Object(config) = config else { unreachable!("a config is an object") };
         Job {
             workspace: "default".to_owned(),
             task_id: "task-1".to_owned(),

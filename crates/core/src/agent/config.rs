@@ -69,7 +69,9 @@ fn normalise(agent_key: &str, config: &mut Map<String, Value>) -> Result<(), Rej
         }
     }
     let blank = |config: &Map<String, Value>, name: &str| {
-        config.get(name).is_none_or(|value| value.as_str().is_some_and(|text| text.trim().is_empty()))
+        config
+            .get(name)
+            .is_none_or(|value| value.as_str().is_some_and(|text| text.trim().is_empty()))
     };
     let defaults = default_config(agent_key);
     if blank(config, "runner") {
@@ -77,7 +79,8 @@ fn normalise(agent_key: &str, config: &mut Map<String, Value>) -> Result<(), Rej
             None | Some("" | "claude") => Runner::ClaudeCode,
             Some("openai") => Runner::Codex,
             Some(provider) => {
-                let text = format!("no runner follows from the provider {provider:?}; set `runner`");
+                let text =
+                    format!("no runner follows from the provider {provider:?}; set `runner`");
                 return Err(Rejection::invalid("config.provider", text));
             }
         };
@@ -131,7 +134,9 @@ fn check(config: &Map<String, Value>) -> Result<(), Rejection> {
             },
             "max_concurrency" => match value.as_u64() {
                 Some(1..) if value.as_u64() <= Some(u64::from(limits::CONCURRENCY_MAX)) => continue,
-                _ => return wrong(&format!("a whole number from 1 to {}", limits::CONCURRENCY_MAX)),
+                _ => {
+                    return wrong(&format!("a whole number from 1 to {}", limits::CONCURRENCY_MAX));
+                }
             },
             "idle_timeout_ms" => match value.as_u64() {
                 Some(span) if span <= limits::TIMEOUT_MS_MAX => continue,

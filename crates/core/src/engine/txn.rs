@@ -281,9 +281,7 @@ impl Txn<'_> {
 
     pub fn run_in(&self, workspace: WorkspaceId, id: RunId) -> Decided<Run> {
         let run = self.run(id)?.filter(|run| run.workspace_id == workspace);
-        run.ok_or_else(|| {
-            Rejection::new(Code::RunNotFound, format!("there is no run {id}")).into()
-        })
+        run.ok_or_else(|| Rejection::new(Code::RunNotFound, format!("there is no run {id}")).into())
     }
 
     pub fn put_agent(&mut self, agent: Agent) {

@@ -190,10 +190,7 @@ mod tests {
             "execclass_b73d4cfdc97e8b1c9d1a3484a1904628"
         );
         let offline = Policy { network_enabled: false, ..Policy::default() };
-        assert_eq!(
-            key(42, padded, None, &offline),
-            "execclass_124284d15ef17b6d3704b46ea0e826ef"
-        );
+        assert_eq!(key(42, padded, None, &offline), "execclass_124284d15ef17b6d3704b46ea0e826ef");
     }
 
     #[test]

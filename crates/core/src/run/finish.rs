@@ -63,12 +63,7 @@ pub(crate) fn finish(
     Ok(())
 }
 
-fn end_attempt(
-    txn: &mut Txn<'_>,
-    lease: &Lease,
-    cause: &Cause,
-    outcome: &Outcome,
-) -> Decided<()> {
+fn end_attempt(txn: &mut Txn<'_>, lease: &Lease, cause: &Cause, outcome: &Outcome) -> Decided<()> {
     let mut attempt = txn.known(txn.attempt(lease.attempt_id))?;
     let event = match outcome.event {
         Event::Succeed => attempt::state::Event::Succeed,
@@ -90,13 +85,7 @@ fn end_attempt(
 
 /// The run waits for its next attempt, through dispatch like everything else (RUN-7). It keeps
 /// its session, so nothing else runs on it meanwhile.
-fn retry(
-    txn: &mut Txn<'_>,
-    task: &mut Task,
-    mut run: Run,
-    input_id: InputId,
-    outcome: &Outcome,
-) {
+fn retry(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, input_id: InputId, outcome: &Outcome) {
     run.status = legal(run.status.next(Event::Retry));
     run.error = outcome.error.clone();
     run.failure = outcome.failure;

@@ -55,7 +55,9 @@ impl Failure {
 /// How an execution ended, as its worker saw it; nothing of it is left there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    Exited { code: i32 },
+    Exited {
+        code: i32,
+    },
     /// Closed by the worker after its last turn.
     Closed,
     /// Stopped by its worker: cancelled, or the worker itself stops.

@@ -102,11 +102,7 @@ pub(crate) fn decide(
         Some(task_id) => follow_up(txn, task_id, request, key)?,
         None => create(txn, &agent, session, request, key)?,
     };
-    let receipt = Receipt {
-        task_id: accepted.task.id,
-        input_id: accepted.input.id,
-        body_hash,
-    };
+    let receipt = Receipt { task_id: accepted.task.id, input_id: accepted.input.id, body_hash };
     txn.put_receipt(receipt_key, receipt);
     Ok(accepted)
 }
@@ -324,7 +320,10 @@ fn parse_priority(given: Option<&str>) -> Result<Priority, Rejection> {
         None | Some("") => Ok(Priority::Normal),
         Some(text) => Priority::parse(text).ok_or_else(|| {
             let allowed = Priority::list();
-            Rejection::invalid("priority", format!("invalid priority: {text:?}; allowed: {allowed}"))
+            Rejection::invalid(
+                "priority",
+                format!("invalid priority: {text:?}; allowed: {allowed}"),
+            )
         }),
     }
 }

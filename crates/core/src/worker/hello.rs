@@ -83,9 +83,7 @@ pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> De
         }
     }
     let find = Find::Leases { worker: writer.worker_id.clone() };
-    let Found::Leases(ids) = txn.find(find)? else {
-        unreachable!("a search is answered in kind")
-    };
+    let Found::Leases(ids) = txn.find(find)? else { unreachable!("a search is answered in kind") };
     for id in ids {
         let Some(lease) = txn.lease(id)? else { continue };
         if lease.incarnation != writer.incarnation || holds(holding, &lease) {

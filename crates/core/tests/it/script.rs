@@ -1,7 +1,7 @@
 //! The script language of the cases: one command a line, its words parted by spaces.
 //!
-//! **What** `agent`, `accept`, `input`, `cancel`, `worker`, `start`, `end`, `tick` and so on, each a
-//! line of [`Script::command`]. What comes of it is written down by `trace`.
+//! **What** `agent`, `accept`, `input`, `cancel`, `worker`, `start`, `end`, `tick` and so on, each
+//! a line of [`Script::command`]. What comes of it is written down by `trace`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -378,7 +378,11 @@ impl Script {
         };
         workspace.paused = on;
         let row = Some(Row::Workspace(workspace));
-        let write = hostler_core::batch::Write { key, expect: Some(version), row: row.map(std::sync::Arc::new) };
+        let write = hostler_core::batch::Write {
+            key,
+            expect: Some(version),
+            row: row.map(std::sync::Arc::new),
+        };
         let batch = Batch { writes: vec![write], appends: Vec::new() };
         self.store.commit(&batch).expect("nobody else writes");
         let now = self.now;

@@ -79,12 +79,13 @@ fn event(event: v1::ExecutionEvent) -> Result<Event, Status> {
 
 fn turn_ended(ended: v1::TurnEnded) -> Result<TurnEnded, Status> {
     let input_id: InputId = parse("input_id", &ended.input_id)?;
-    let failure = match ended.failure.as_str() {
-        "" => None,
-        text => Some(Failure::parse(text).ok_or_else(|| {
-            Status::invalid_argument(format!("{text:?} is no class of failure"))
-        })?),
-    };
+    let failure =
+        match ended.failure.as_str() {
+            "" => None,
+            text => Some(Failure::parse(text).ok_or_else(|| {
+                Status::invalid_argument(format!("{text:?} is no class of failure"))
+            })?),
+        };
     let usage = ended.usage.unwrap_or_default();
     Ok(TurnEnded {
         input_id,

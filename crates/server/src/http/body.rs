@@ -22,15 +22,16 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
         check_media_type(request.headers())?;
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.status().as_u16() {
-                413 => Fault::new(
-                    Code::BodyTooLarge,
-                    format!("the body is over {} bytes", limits::BODY_BYTES_MAX),
-                ),
-                _ => Fault::new(Code::InvalidBody, "the body could not be read to its end"),
-            }
-        })?;
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| {
+                match rejection.status().as_u16() {
+                    413 => Fault::new(
+                        Code::BodyTooLarge,
+                        format!("the body is over {} bytes", limits::BODY_BYTES_MAX),
+                    ),
+                    _ => Fault::new(Code::InvalidBody, "the body could not be read to its end"),
+                }
+            })?;
         parse(&bytes).map(Json)
     }
 }

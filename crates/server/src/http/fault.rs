@@ -61,7 +61,8 @@ impl From<Problem> for Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_string(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -78,5 +79,6 @@ impl IntoResponse for Fault {
 
 /// The answer when a handler panicked: a bug, told without its text.
 pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    Fault::new(Code::Internal, "the server found a bug in itself; its log says more").into_response()
+    Fault::new(Code::Internal, "the server found a bug in itself; its log says more")
+        .into_response()
 }

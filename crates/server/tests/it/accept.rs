@@ -90,8 +90,7 @@ async fn a_command_for_a_known_session_becomes_its_tasks_input() {
         "policy": { "security": "allowlist" } });
     assert_eq!(send(same).await.0, StatusCode::ACCEPTED);
     // A hook's command makes a task of its own.
-    let hooked =
-        json!({ "agent_id": "coder", "message": "four", "session_id": "s", "hook_id": 7 });
+    let hooked = json!({ "agent_id": "coder", "message": "four", "session_id": "s", "hook_id": 7 });
     let (_, hooked) = send(hooked).await;
     assert_ne!(hooked["task"]["id"], first["task"]["id"]);
 }

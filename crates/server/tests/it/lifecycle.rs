@@ -6,9 +6,7 @@ use hostler_wire::v1::server_frame::Body as ServerBody;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::support::{
-    TestServer, TestWorker, ended, input_of, started, turn_ended, turn_started,
-};
+use super::support::{TestServer, TestWorker, ended, input_of, started, turn_ended, turn_started};
 
 async fn accept(server: &TestServer, body: Value) -> String {
     let (status, answer) = server.post("/tasks", body).await;
@@ -143,7 +141,7 @@ async fn a_cancel_of_a_running_task_is_pushed_and_settles_with_the_workers_proof
     assert!(moved["task"]["cancel_requested_at"].is_string());
     loop {
         if let ServerBody::Cancel(cancel) = worker.next().await {
-            assert_eq!(cancel.attempt_ids, [assignment.attempt_id.clone()]);
+            assert_eq!(cancel.attempt_ids, std::slice::from_ref(&assignment.attempt_id));
             break;
         }
     }

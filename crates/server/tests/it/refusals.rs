@@ -38,13 +38,38 @@ async fn each_fault_is_named_with_its_field_and_nothing_is_stored() {
         // The order of ACC-2: the first failure wins.
         ("{}".into(), 400, "required_field", "agent_id"),
         (json!({"agent_id": " "}).to_string(), 400, "required_field", "agent_id"),
-        (json!({"agent_id": "coder", "timeout_ms": -1}).to_string(), 400, "required_field", "message"),
-        (command(json!({"timeout_ms": -1, "policy": {"ask": "x"}})), 400, "invalid_field", "timeout_ms"),
+        (
+            json!({"agent_id": "coder", "timeout_ms": -1}).to_string(),
+            400,
+            "required_field",
+            "message",
+        ),
+        (
+            command(json!({"timeout_ms": -1, "policy": {"ask": "x"}})),
+            400,
+            "invalid_field",
+            "timeout_ms",
+        ),
         (command(json!({"timeout_ms": i64::MAX})), 400, "invalid_field", "timeout_ms"),
         (command(json!({"policy": {"security": "root"}})), 400, "invalid_field", "policy.security"),
-        (command(json!({"policy": {"resources": {"disk": 1}}})), 400, "invalid_field", "policy.resources.disk"),
-        (command(json!({"policy": {"resources": {"cpu": "2"}}})), 400, "invalid_field", "policy.resources.cpu"),
-        (command(json!({"policy": {"retry": {"max_attempts": 0}}})), 400, "invalid_field", "policy.retry.max_attempts"),
+        (
+            command(json!({"policy": {"resources": {"disk": 1}}})),
+            400,
+            "invalid_field",
+            "policy.resources.disk",
+        ),
+        (
+            command(json!({"policy": {"resources": {"cpu": "2"}}})),
+            400,
+            "invalid_field",
+            "policy.resources.cpu",
+        ),
+        (
+            command(json!({"policy": {"retry": {"max_attempts": 0}}})),
+            400,
+            "invalid_field",
+            "policy.retry.max_attempts",
+        ),
         (command(json!({"priority": "soon"})), 400, "invalid_field", "priority"),
         (command(json!({"dir": "../x"})), 400, "invalid_field", "dir"),
         (command(json!({"attachments": [1]})), 400, "invalid_field", "attachments[0]"),
@@ -69,10 +94,20 @@ async fn each_fault_is_named_with_its_field_and_nothing_is_stored() {
         (command(json!({"policy": {"nonsense": 1}})), 400, "invalid_body", "policy.nonsense"),
         (command(json!({"message": 7})), 400, "invalid_body", "message"),
         (command(json!({"timeout_ms": "1"})), 400, "invalid_body", "timeout_ms"),
-        (command(json!({"policy": {"network_enabled": "no"}})), 400, "invalid_body", "policy.network_enabled"),
+        (
+            command(json!({"policy": {"network_enabled": "no"}})),
+            400,
+            "invalid_body",
+            "policy.network_enabled",
+        ),
         (command(json!({"routing": {"to": 1}})), 400, "invalid_body", "routing.to"),
         // Who.
-        (json!({"agent_id": "nobody", "message": "m"}).to_string(), 404, "agent_not_found", "agent_id"),
+        (
+            json!({"agent_id": "nobody", "message": "m"}).to_string(),
+            404,
+            "agent_not_found",
+            "agent_id",
+        ),
     ];
     for (body, status, code, field) in table {
         let shown: String = body.chars().take(120).collect();

@@ -2,7 +2,6 @@
 //! nothing.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -57,10 +56,6 @@ impl TestServer {
         });
         let client = reqwest::Client::new();
         TestServer { url, client, stop, running: Some(running), dir }
-    }
-
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
     }
 
     /// Stops it gracefully and starts another on the same folder.
@@ -143,12 +138,7 @@ impl TestWorker {
         Self::hello(server, id, &incarnation, vec![held], 0).await
     }
 
-    pub async fn connect_as(
-        server: &TestServer,
-        id: &str,
-        incarnation: &str,
-        slots: u64,
-    ) -> Self {
+    pub async fn connect_as(server: &TestServer, id: &str, incarnation: &str, slots: u64) -> Self {
         Self::hello(server, id, incarnation, Vec::new(), slots).await
     }
 
@@ -179,8 +169,7 @@ impl TestWorker {
         let mut incoming = client.connect(request).await.expect("it is let in").into_inner();
         let first = incoming.message().await.expect("a frame").expect("a frame").body;
         assert!(matches!(first, Some(ServerBody::Welcome(_))), "{first:?}");
-        let mut worker =
-            TestWorker { frames, incoming, assigned: VecDeque::new(), reports: 0 };
+        let mut worker = TestWorker { frames, incoming, assigned: VecDeque::new(), reports: 0 };
         worker.offer(slots).await;
         worker
     }

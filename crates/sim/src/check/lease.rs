@@ -29,8 +29,8 @@ impl Leases {
         for ((other, at_work), place) in &self.working {
             if *place == session && (*other, *at_work) != (worker, attempt) {
                 self.spoken.get_or_insert(format!(
-                    "RUN-5: at {now} worker {worker} works on {:?} ({attempt}) while worker {other} \
-                     does ({at_work})",
+                    "RUN-5: at {now} worker {worker} works on {:?} ({attempt}) while worker \
+                     {other} does ({at_work})",
                     session.1.0
                 ));
             }

@@ -42,10 +42,7 @@ const CONFIG_DIR: &str = "claude";
 /// What the program needs to run headless and to talk to nobody but the model. The endpoint is a
 /// name only: the program connects to the socket, the proxy behind it knows the real one.
 const VARIABLES: [(&str, &str); 9] = [
-    (
-        "ANTHROPIC_API_KEY",
-        "sk-ant-placeholder-the-worker-holds-the-key",
-    ),
+    ("ANTHROPIC_API_KEY", "sk-ant-placeholder-the-worker-holds-the-key"),
     ("ANTHROPIC_BASE_URL", "http://model.hostler.internal"),
     ("ANTHROPIC_UNIX_SOCKET", MODEL_SOCKET),
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
@@ -83,10 +80,7 @@ impl Claude {
             Some(path) => (Some(path.clone()), "HOSTLER_CLAUDE_BIN"),
             None => {
                 let mut folders = env::split_paths(&self.search_path);
-                (
-                    folders.find_map(|folder| is_file(folder.join("claude"))),
-                    "PATH",
-                )
+                (folders.find_map(|folder| is_file(folder.join("claude"))), "PATH")
             }
         };
         let Some(candidate) = candidate else {
@@ -96,19 +90,13 @@ impl Claude {
             )));
         };
         let missing = |why: String| {
-            Refusal(format!(
-                "{} (from {named}) {why}. {}",
-                candidate.display(),
-                how_to_get_it()
-            ))
+            Refusal(format!("{} (from {named}) {why}. {}", candidate.display(), how_to_get_it()))
         };
         let path = candidate
             .canonicalize()
             .map_err(|error| missing(format!("cannot be used: {error}")))?;
         let mut start = [0; 4];
-        let executable = path
-            .metadata()
-            .is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+        let executable = path.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
         let read = File::open(&path).and_then(|mut file| file.read_exact(&mut start));
         if !executable || read.is_err() || !start.starts_with(b"\x7fELF") {
             return Err(missing("is not a native executable".to_owned()));
@@ -137,20 +125,12 @@ impl Agent for Claude {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            multi_turn: true,
-            resume: true,
-            interrupt: true,
-            usage: true,
-        }
+        Capabilities { multi_turn: true, resume: true, interrupt: true, usage: true }
     }
 
     fn probe(&self) -> Result<String, Refusal> {
         let path = self.usable()?;
-        Ok(format!(
-            "Claude Code at {}, model credential present",
-            path.display()
-        ))
+        Ok(format!("Claude Code at {}, model credential present", path.display()))
     }
 
     fn launch(&self, job: &Job, _first: &TurnInput) -> Result<Launch, Refusal> {
@@ -186,20 +166,14 @@ impl Agent for Claude {
             argv.push(format!("{flag}={prompt}"));
         }
         if !permission::may_run_commands(&job.security) {
-            argv.push(format!(
-                "--disallowedTools={}",
-                permission::COMMAND_TOOLS.join(",")
-            ));
+            argv.push(format!("--disallowedTools={}", permission::COMMAND_TOOLS.join(",")));
         }
         if argv.iter().any(|part| part.contains('\0')) {
             return Err(Refusal("config `model` holds a zero character".to_owned()));
         }
         let mut variables = environment::variables(job)?;
         variables.extend(VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        variables.insert(
-            "CLAUDE_CONFIG_DIR".to_owned(),
-            format!("{STATE_DIR}/{CONFIG_DIR}"),
-        );
+        variables.insert("CLAUDE_CONFIG_DIR".to_owned(), format!("{STATE_DIR}/{CONFIG_DIR}"));
         Ok(Launch {
             argv,
             env: variables.into_iter().collect(),
@@ -234,9 +208,7 @@ fn budget(job: &Job) -> Result<Vec<String>, Refusal> {
     }
     if let Some(value) = given("max_usd") {
         let Some(usd) = value.as_f64().filter(|usd| *usd > 0.0) else {
-            return Err(Refusal(format!(
-                "config `budget.max_usd`: {value} is not above 0"
-            )));
+            return Err(Refusal(format!("config `budget.max_usd`: {value} is not above 0")));
         };
         arguments.push(format!("--max-budget-usd={usd}"));
     }

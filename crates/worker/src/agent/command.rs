@@ -37,12 +37,7 @@ impl Agent for Command {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            multi_turn: false,
-            resume: false,
-            interrupt: false,
-            usage: false,
-        }
+        Capabilities { multi_turn: false, resume: false, interrupt: false, usage: false }
     }
 
     fn probe(&self) -> Result<String, Refusal> {
@@ -53,10 +48,8 @@ impl Agent for Command {
         let template = template(job)?;
         let environment = environment::variables(job)?;
         find_program(&template[0], &environment)?;
-        let argv: Vec<String> = template
-            .iter()
-            .map(|part| part.replace(MESSAGE, &first.message))
-            .collect();
+        let argv: Vec<String> =
+            template.iter().map(|part| part.replace(MESSAGE, &first.message)).collect();
         if let Some(part) = argv.iter().find(|part| part.len() > VALUE_BYTES_MAX) {
             return Err(Refusal(format!(
                 "an argument of the command would have {} bytes; at most {VALUE_BYTES_MAX} are \
@@ -65,9 +58,7 @@ impl Agent for Command {
             )));
         }
         if argv.iter().any(|part| part.contains('\0')) {
-            return Err(Refusal(
-                "an argument of the command holds a zero character".to_owned(),
-            ));
+            return Err(Refusal("an argument of the command holds a zero character".to_owned()));
         }
         Ok(Launch {
             argv,
@@ -95,13 +86,9 @@ fn template(job: &Job) -> Result<Vec<String>, Refusal> {
     let refusal = |why: &str| Refusal(format!("config `command` {why}, {example}"));
     let parts = job.config.get("command").filter(|value| !value.is_null());
     let parts = parts.ok_or_else(|| refusal("is missing: give a list of arguments"))?;
-    let parts = parts
-        .as_array()
-        .ok_or_else(|| refusal("must be a list of arguments"))?;
-    let texts: Option<Vec<String>> = parts
-        .iter()
-        .map(|part| part.as_str().map(str::to_owned))
-        .collect();
+    let parts = parts.as_array().ok_or_else(|| refusal("must be a list of arguments"))?;
+    let texts: Option<Vec<String>> =
+        parts.iter().map(|part| part.as_str().map(str::to_owned)).collect();
     let texts = texts.ok_or_else(|| refusal("must hold texts only"))?;
     match texts.first() {
         None => Err(refusal("is empty")),
@@ -193,9 +180,7 @@ impl Dialogue for OneTurn {
             actions.push(Action::WriteRaw(input.message.clone().into_bytes()));
         }
         actions.push(Action::CloseInput);
-        actions.push(Action::TurnStarted {
-            input_id: input.input_id.clone(),
-        });
+        actions.push(Action::TurnStarted { input_id: input.input_id.clone() });
         actions
     }
 
@@ -232,21 +217,11 @@ impl Dialogue for OneTurn {
                 let reason = format!("exit code {code}");
                 let error = record::safe(record::tail(self.stderr.trim(), ERROR_BYTES_MAX));
                 let text = format!("{reason}\n{error}").trim_end().to_owned();
-                TurnResult {
-                    is_error: true,
-                    reason,
-                    text,
-                    ..TurnResult::default()
-                }
+                TurnResult { is_error: true, reason, text, ..TurnResult::default() }
             }
         };
         let failure = Failure::None;
-        vec![Action::TurnEnded(TurnResult {
-            input_id,
-            last: true,
-            failure,
-            ..result
-        })]
+        vec![Action::TurnEnded(TurnResult { input_id, last: true, failure, ..result })]
     }
 }
 

@@ -66,10 +66,8 @@ pub type Variables = BTreeMap<String, String>;
 
 /// The environment of the job, before the variables of one agent's program.
 pub fn variables(job: &Job) -> Result<Variables, Refusal> {
-    let mut variables: Variables = BASE
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let mut variables: Variables =
+        BASE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     add_config_env(&mut variables, job)?;
     let own = own_variables(job)?;
     let mut omitted: Vec<String> = Vec::new();
@@ -102,10 +100,7 @@ pub fn workspace_dir(job: &Job) -> Result<String, Refusal> {
         None => format!("{WORKSPACE_DIR}/agents/{}", job.agent_key.trim()),
     };
     let mut parts = Vec::new();
-    for part in path
-        .split('/')
-        .filter(|part| !part.is_empty() && *part != ".")
-    {
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
         if part == ".." || part.contains('\0') {
             return Err(Refusal(format!(
                 "config `workspace_dir`: `{path}` must not leave its folder"
@@ -126,17 +121,11 @@ pub fn workspace_dir(job: &Job) -> Result<String, Refusal> {
 /// The system prompt with `{{workspace_dir}}` resolved. The command's extra prompt stands in only
 /// when the config has none.
 pub fn system_prompt(job: &Job) -> Result<Option<String>, Refusal> {
-    let extra = job
-        .extra_system_prompt
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty());
+    let extra = job.extra_system_prompt.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let Some(prompt) = text(&job.config, "system_prompt").or(extra) else {
         return Ok(None);
     };
-    let prompt = prompt
-        .replace("{{workspace_dir}}", &workspace_dir(job)?)
-        .replace('\0', "");
+    let prompt = prompt.replace("{{workspace_dir}}", &workspace_dir(job)?).replace('\0', "");
     if prompt.len() > VALUE_BYTES_MAX {
         return Err(Refusal(format!(
             "the system prompt has {} bytes; at most {VALUE_BYTES_MAX} reach an agent",
@@ -147,10 +136,7 @@ pub fn system_prompt(job: &Job) -> Result<Option<String>, Refusal> {
 }
 
 pub fn system_prompt_mode(job: &Job) -> Result<PromptMode, Refusal> {
-    match text(&job.config, "system_prompt_mode")
-        .map(str::to_ascii_lowercase)
-        .as_deref()
-    {
+    match text(&job.config, "system_prompt_mode").map(str::to_ascii_lowercase).as_deref() {
         None | Some("append") => Ok(PromptMode::Append),
         Some("replace") => Ok(PromptMode::Replace),
         Some(other) => Err(Refusal(format!(
@@ -161,10 +147,7 @@ pub fn system_prompt_mode(job: &Job) -> Result<PromptMode, Refusal> {
 
 /// A config entry that is text and not blank, trimmed.
 pub(super) fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
-    map.get(key)?
-        .as_str()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
+    map.get(key)?.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn add_config_env(variables: &mut Variables, job: &Job) -> Result<(), Refusal> {
@@ -172,17 +155,13 @@ fn add_config_env(variables: &mut Variables, job: &Job) -> Result<(), Refusal> {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(map)) => map,
         Some(_) => {
-            return Err(Refusal(
-                "config `env` must be an object of texts".to_owned(),
-            ));
+            return Err(Refusal("config `env` must be an object of texts".to_owned()));
         }
     };
     let mut bytes = 0;
     for (name, value) in map {
         if let Some(why) = refused_name(name) {
-            return Err(Refusal(format!(
-                "config `env`: `{name}` cannot be set: {why}"
-            )));
+            return Err(Refusal(format!("config `env`: `{name}` cannot be set: {why}")));
         }
         if value.is_null() {
             continue;
@@ -235,23 +214,14 @@ fn own_variables(job: &Job) -> Result<Variables, Refusal> {
             continue;
         }
         let resolved = prompt.clone().filter(|_| key == "system_prompt");
-        set(
-            &format!("AGENT_CONFIG_{name}"),
-            resolved.unwrap_or_else(|| display(value)),
-        );
+        set(&format!("AGENT_CONFIG_{name}"), resolved.unwrap_or_else(|| display(value)));
     }
     set("RUN_ID", job.run_id.clone());
     set("RUN_ATTEMPT_ID", job.attempt_id.clone());
     set("ORIGIN_TASK_ID", job.task_id.clone());
     set("AGENT_SESSION_ID", job.session_id.clone());
-    set(
-        "AGENT_PROVIDER",
-        text(&job.config, "provider").unwrap_or_default().to_owned(),
-    );
-    set(
-        "AGENT_MODEL",
-        text(&job.config, "model").unwrap_or_default().to_owned(),
-    );
+    set("AGENT_PROVIDER", text(&job.config, "provider").unwrap_or_default().to_owned());
+    set("AGENT_MODEL", text(&job.config, "model").unwrap_or_default().to_owned());
     set("AGENT_SYSTEM_PROMPT", prompt.unwrap_or_default());
     set(
         "AGENT_SYSTEM_PROMPT_MODE",
@@ -271,13 +241,7 @@ fn own_variables(job: &Job) -> Result<Variables, Refusal> {
         let value = job.context.get(key).filter(|value| !value.is_null());
         let value = value.filter(|value| value.as_array().is_none_or(|items| !items.is_empty()));
         let json = name.ends_with("_JSON");
-        let value = value.map(|value| {
-            if json {
-                value.to_string()
-            } else {
-                display(value)
-            }
-        });
+        let value = value.map(|value| if json { value.to_string() } else { display(value) });
         set(name, value.unwrap_or_default());
     }
     if job.resume {

@@ -51,10 +51,7 @@ mod tests {
     #[test]
     fn other_session_ids_get_a_stable_uuid_of_their_workspace() {
         let id = session_uuid("default", "my session");
-        assert_eq!(
-            id.to_string(),
-            session_uuid("default", "my session").to_string()
-        );
+        assert_eq!(id.to_string(), session_uuid("default", "my session").to_string());
         assert_ne!(id, session_uuid("other", "my session"));
         assert_ne!(uuid_from(&["ab", "c"]), uuid_from(&["a", "bc"]));
         assert_eq!(id.get_version_num(), 8);

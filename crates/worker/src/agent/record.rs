@@ -25,12 +25,7 @@ const _: () = assert!(METADATA_STRING_BYTES_MAX < METADATA_BYTES_MAX);
 
 /// A record of plain text.
 pub fn text(stream: &'static str, chunk_type: &str, data: &str) -> Log {
-    Log {
-        stream,
-        data: safe(data),
-        chunk_type: chunk_type.to_owned(),
-        metadata: None,
-    }
+    Log { stream, data: safe(data), chunk_type: chunk_type.to_owned(), metadata: None }
 }
 
 /// The record of a message given to an agent.
@@ -38,10 +33,7 @@ pub fn user(input: &TurnInput) -> Log {
     let mut metadata = Map::new();
     metadata.insert("input_id".to_owned(), Value::from(input.input_id.clone()));
     if !input.attachments.is_empty() {
-        metadata.insert(
-            "attachments".to_owned(),
-            Value::Array(input.attachments.clone()),
-        );
+        metadata.insert("attachments".to_owned(), Value::Array(input.attachments.clone()));
     }
     object("user", "user_input", &input.message, metadata)
 }
@@ -53,10 +45,7 @@ pub fn object(
     data: &str,
     metadata: Map<String, Value>,
 ) -> Log {
-    Log {
-        metadata: Some(trimmed(metadata)),
-        ..text(stream, chunk_type, data)
-    }
+    Log { metadata: Some(trimmed(metadata)), ..text(stream, chunk_type, data) }
 }
 
 /// A record of a line of a program that is not known to us: a line that is one JSON object has
@@ -65,18 +54,10 @@ pub fn line(stream: &'static str, line: &str) -> Log {
     let Ok(Value::Object(map)) = serde_json::from_str(line) else {
         return text(stream, "text", line);
     };
-    let chunk_type = map
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or("json")
-        .to_owned();
+    let chunk_type = map.get("type").and_then(Value::as_str).unwrap_or("json").to_owned();
     let data = ["text", "delta", "content"]
         .iter()
-        .find_map(|key| {
-            map.get(*key)?
-                .as_str()
-                .filter(|text| !text.trim().is_empty())
-        })
+        .find_map(|key| map.get(*key)?.as_str().filter(|text| !text.trim().is_empty()))
         .unwrap_or(line)
         .to_owned();
     object(stream, &chunk_type, &data, map)
@@ -142,10 +123,7 @@ fn trimmed_map(map: Map<String, Value>, bytes_left: &mut usize) -> Map<String, V
     }
     if item_count > METADATA_ITEMS_MAX {
         let left_out = item_count - METADATA_ITEMS_MAX;
-        out.insert(
-            "…".to_owned(),
-            Value::from(format!("{left_out} entries left out")),
-        );
+        out.insert("…".to_owned(), Value::from(format!("{left_out} entries left out")));
     }
     out
 }
@@ -183,10 +161,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_made_visible() {
-        assert_eq!(
-            safe("a\u{1b}[31mb\0c\r\nd\re\u{9b}f\t\n"),
-            "a␛[31mb␀c\nd\ne\u{fffd}f\t\n"
-        );
+        assert_eq!(safe("a\u{1b}[31mb\0c\r\nd\re\u{9b}f\t\n"), "a␛[31mb␀c\nd\ne\u{fffd}f\t\n");
     }
 
     #[test]
@@ -199,20 +174,11 @@ mod tests {
 
     #[test]
     fn a_json_line_keeps_its_type_and_text() {
-        let log = line(
-            "stdout",
-            r#"{"type":"note","text":" ","content":"hello","n":1}"#,
-        );
-        assert_eq!(
-            (log.chunk_type.as_str(), log.data.as_str()),
-            ("note", "hello")
-        );
+        let log = line("stdout", r#"{"type":"note","text":" ","content":"hello","n":1}"#);
+        assert_eq!((log.chunk_type.as_str(), log.data.as_str()), ("note", "hello"));
         assert_eq!(log.metadata.map(|map| map["n"].clone()), Some(json!(1)));
         let untyped = line("stdout", r#"{"n":1}"#);
-        assert_eq!(
-            (untyped.chunk_type.as_str(), untyped.data.as_str()),
-            ("json", r#"{"n":1}"#)
-        );
+        assert_eq!((untyped.chunk_type.as_str(), untyped.data.as_str()), ("json", r#"{"n":1}"#));
         assert_eq!(line("stderr", "[1]").chunk_type, "text");
     }
 
@@ -220,9 +186,7 @@ mod tests {
     fn metadata_is_bounded_as_a_whole() {
         let many: Vec<String> = (0..1000).map(|_| "x".repeat(20_000)).collect();
         let map = json!({"many": many, "nul": "a\0b"});
-        let Value::Object(map) = map else {
-            unreachable!("built as an object")
-        };
+        let Value::Object(map) = map else { unreachable!("built as an object") };
         let bytes = Value::Object(trimmed(map)).to_string().len();
         assert!(bytes < 2 * METADATA_BYTES_MAX, "{bytes}");
     }

@@ -39,16 +39,11 @@ pub struct Scripted {
 impl Scripted {
     pub fn from_environment() -> Scripted {
         let given = env::var_os("HOSTLER_BIN").filter(|value| !value.is_empty());
-        Scripted {
-            program: given.map(PathBuf::from).or_else(|| env::current_exe().ok()),
-        }
+        Scripted { program: given.map(PathBuf::from).or_else(|| env::current_exe().ok()) }
     }
 
     fn find(&self) -> Result<PathBuf, Refusal> {
-        let found = self
-            .program
-            .as_ref()
-            .and_then(|path| path.canonicalize().ok());
+        let found = self.program.as_ref().and_then(|path| path.canonicalize().ok());
         found.filter(|path| path.is_file()).ok_or_else(|| {
             let path = self.program.clone().unwrap_or_default();
             Refusal(format!(
@@ -65,12 +60,7 @@ impl Agent for Scripted {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            multi_turn: true,
-            resume: true,
-            interrupt: true,
-            usage: true,
-        }
+        Capabilities { multi_turn: true, resume: true, interrupt: true, usage: true }
     }
 
     fn probe(&self) -> Result<String, Refusal> {

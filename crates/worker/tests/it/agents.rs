@@ -55,11 +55,7 @@ impl Talk {
     fn begin(runner_name: &str, job: &Job) -> Talk {
         let mut dialogue = runner(runner_name).dialogue(job);
         let actions = dialogue.begin();
-        Talk {
-            dialogue,
-            actions,
-            message_ids: Vec::new(),
-        }
+        Talk { dialogue, actions, message_ids: Vec::new() }
     }
 
     /// What a fixture's program printed, with what was said to it.
@@ -69,10 +65,7 @@ impl Talk {
         let text = std::fs::read_to_string(&path).expect("the fixture is there");
         let mut talk = Talk::begin("claude_code", job);
         for line in text.lines() {
-            match line
-                .strip_prefix("# ")
-                .map(|rest| rest.split_once(' ').unwrap_or((rest, "")))
-            {
+            match line.strip_prefix("# ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
                 None => talk.stdout(line),
                 Some(("turn", _)) => talk.turn("do it"),
                 Some(("interrupt", _)) => talk.actions.extend(talk.dialogue.interrupt()),
@@ -87,9 +80,7 @@ impl Talk {
     fn turn(&mut self, message: &str) {
         let number = self.message_ids.len() + 1;
         let actions = self.dialogue.turn(&input(number, message));
-        let id = written(&actions)
-            .iter()
-            .find_map(|line| line["uuid"].as_str().map(str::to_owned));
+        let id = written(&actions).iter().find_map(|line| line["uuid"].as_str().map(str::to_owned));
         self.message_ids.push(id.expect("a message has an id"));
         self.actions.extend(actions);
     }
@@ -132,10 +123,7 @@ impl Talk {
 
     /// The texts of one chunk type.
     fn texts(&self, chunk_type: &str) -> Vec<&str> {
-        let logs = self
-            .logs()
-            .into_iter()
-            .filter(|log| log.chunk_type == chunk_type);
+        let logs = self.logs().into_iter().filter(|log| log.chunk_type == chunk_type);
         logs.map(|log| log.data.as_str()).collect()
     }
 
@@ -145,15 +133,9 @@ impl Talk {
 
     /// Our answers to the program's requests, by request.
     fn answers(&self) -> HashMap<String, Value> {
-        let answers = self
-            .written()
-            .into_iter()
-            .filter(|line| line["type"] == "control_response");
+        let answers = self.written().into_iter().filter(|line| line["type"] == "control_response");
         let by_id = answers.map(|line| {
-            let id = line["response"]["request_id"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
+            let id = line["response"]["request_id"].as_str().unwrap_or_default().to_owned();
             (id, line["response"]["response"].clone())
         });
         by_id.collect()
@@ -171,9 +153,7 @@ fn written(actions: &[Action]) -> Vec<Value> {
 #[test]
 fn an_unknown_runner_is_refused_with_the_built_in_ones() {
     for name in ["codex", "acp", ""] {
-        let Err(Refusal(text)) = by_runner(name) else {
-            unreachable!("{name} is not built in")
-        };
+        let Err(Refusal(text)) = by_runner(name) else { unreachable!("{name} is not built in") };
         assert!(text.contains("claude_code, command, scripted"), "{text}");
     }
 }

@@ -115,11 +115,7 @@ impl StreamJson {
     fn message_state(&mut self, line: &Map<String, Value>) -> Vec<Action> {
         self.reports_messages = true;
         let message_id = text(line, "command_uuid");
-        let Some(index) = self
-            .turns
-            .iter()
-            .position(|turn| turn.message_id == message_id)
-        else {
+        let Some(index) = self.turns.iter().position(|turn| turn.message_id == message_id) else {
             return Vec::new();
         };
         let started = self.turns[index].started;
@@ -127,28 +123,15 @@ impl StreamJson {
             "started" => {
                 // A message that begins after a result begins a turn of its own.
                 let joins = self.outcome.result_count == 0;
-                let mut actions = if joins {
-                    Vec::new()
-                } else {
-                    self.finish(false)
-                };
-                let turn = self
-                    .turns
-                    .iter_mut()
-                    .find(|turn| turn.message_id == message_id);
+                let mut actions = if joins { Vec::new() } else { self.finish(false) };
+                let turn = self.turns.iter_mut().find(|turn| turn.message_id == message_id);
                 actions.extend(turn.and_then(Turn::start));
                 actions
             }
             state @ ("cancelled" | "completed") if !started => {
-                let reason = if state == "cancelled" {
-                    "cancelled"
-                } else {
-                    "skipped"
-                };
+                let reason = if state == "cancelled" { "cancelled" } else { "skipped" };
                 let turn = self.turns.remove(index);
-                turn.map(|turn| turn.end_without_result(reason))
-                    .into_iter()
-                    .collect()
+                turn.map(|turn| turn.end_without_result(reason)).into_iter().collect()
             }
             "cancelled" => {
                 self.turns[index].settled = Some("cancelled");
@@ -162,9 +145,7 @@ impl StreamJson {
         if line.get("parent_tool_use_id").is_some_and(Value::is_string) {
             return;
         }
-        let blocks = line
-            .get("message")
-            .and_then(|message| message["content"].as_array());
+        let blocks = line.get("message").and_then(|message| message["content"].as_array());
         for block in blocks.into_iter().flatten() {
             if block["type"] == "tool_use" {
                 self.asked = block["name"] == permission::QUESTION_TOOL;
@@ -176,11 +157,7 @@ impl StreamJson {
         self.outcome.add(line, self.cost_total_usd);
         let total = line.get("total_cost_usd").and_then(Value::as_f64);
         self.cost_total_usd = total.or(self.cost_total_usd);
-        if self.reports_idle {
-            Vec::new()
-        } else {
-            self.finish(false)
-        }
+        if self.reports_idle { Vec::new() } else { self.finish(false) }
     }
 
     fn idle(&mut self) -> Vec<Action> {
@@ -214,22 +191,14 @@ impl StreamJson {
         let mut actions = Vec::new();
         let mut kept = VecDeque::new();
         for turn in self.turns.drain(..) {
-            let ends = if any_started {
-                turn.started
-            } else {
-                actions.is_empty()
-            };
+            let ends = if any_started { turn.started } else { actions.is_empty() };
             if !ends {
                 kept.push_back(turn);
                 continue;
             }
             let usage = std::mem::take(&mut result.usage);
             let input_id = turn.input_id;
-            actions.push(Action::TurnEnded(TurnResult {
-                input_id,
-                usage,
-                ..result.clone()
-            }));
+            actions.push(Action::TurnEnded(TurnResult { input_id, usage, ..result.clone() }));
         }
         self.turns = kept;
         actions
@@ -265,16 +234,12 @@ impl StreamJson {
                 let error = format!("Hostler does not answer `{subtype}` requests");
                 let response =
                     json!({"subtype": "error", "request_id": request_id, "error": error});
-                return vec![write(
-                    json!({"type": "control_response", "response": response}),
-                )];
+                return vec![write(json!({"type": "control_response", "response": response}))];
             }
         };
         let response =
             json!({"subtype": "success", "request_id": request_id, "response": response});
-        vec![write(
-            json!({"type": "control_response", "response": response}),
-        )]
+        vec![write(json!({"type": "control_response", "response": response}))]
     }
 }
 
@@ -340,10 +305,8 @@ impl Dialogue for StreamJson {
         let Ok(Value::Object(object)) = serde_json::from_str(text_line) else {
             return vec![Action::Log(record::line("stdout", text_line))];
         };
-        let mut actions: Vec<Action> = line::records(&object)
-            .into_iter()
-            .map(Action::Log)
-            .collect();
+        let mut actions: Vec<Action> =
+            line::records(&object).into_iter().map(Action::Log).collect();
         actions.extend(match text(&object, "type") {
             "assistant" => {
                 self.assistant(&object);
@@ -366,11 +329,7 @@ impl Dialogue for StreamJson {
     }
 
     fn exited(&mut self, _exit: Exit) -> Vec<Action> {
-        let actions = if self.outcome.result_count > 0 {
-            self.finish(true)
-        } else {
-            Vec::new()
-        };
+        let actions = if self.outcome.result_count > 0 { self.finish(true) } else { Vec::new() };
         self.turns.clear();
         actions
     }

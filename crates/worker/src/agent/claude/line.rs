@@ -41,12 +41,7 @@ pub fn records(line: &Map<String, Value>) -> Vec<Log> {
         "assistant" | "user" => message(line, kind),
         "system" => vec![system(line)],
         "result" => {
-            vec![record::object(
-                "stdout",
-                kind,
-                &outcome::result_text(line),
-                line.clone(),
-            )]
+            vec![record::object("stdout", kind, &outcome::result_text(line), line.clone())]
         }
         "control_request" => vec![control_request(line)],
         "control_response" => vec![control_response(line)],
@@ -56,23 +51,15 @@ pub fn records(line: &Map<String, Value>) -> Vec<Log> {
         }
         "" => vec![record::object("stdout", "json", "", line.clone())],
         kind => {
-            let data = ["text", "message", "content"]
-                .iter()
-                .find_map(|key| line.get(*key)?.as_str());
-            vec![record::object(
-                "stdout",
-                kind,
-                data.unwrap_or_default(),
-                line.clone(),
-            )]
+            let data =
+                ["text", "message", "content"].iter().find_map(|key| line.get(*key)?.as_str());
+            vec![record::object("stdout", kind, data.unwrap_or_default(), line.clone())]
         }
     }
 }
 
 fn message(line: &Map<String, Value>, kind: &str) -> Vec<Log> {
-    let content = line
-        .get("message")
-        .and_then(|message| message.get("content"));
+    let content = line.get("message").and_then(|message| message.get("content"));
     let blocks = match content {
         Some(Value::Array(blocks)) if !blocks.is_empty() => blocks,
         Some(Value::String(content)) => {
@@ -83,17 +70,11 @@ fn message(line: &Map<String, Value>, kind: &str) -> Vec<Log> {
     let mut base = line.clone();
     // A copy of the tool's answer in another form.
     base.remove("tool_use_result");
-    if let Some(content) = base
-        .get_mut("message")
-        .and_then(|message| message.get_mut("content"))
-    {
+    if let Some(content) = base.get_mut("message").and_then(|message| message.get_mut("content")) {
         *content = Value::Null;
     }
-    let mut records: Vec<Log> = blocks
-        .iter()
-        .take(BLOCKS_MAX)
-        .map(|block| record_of_block(&base, kind, block))
-        .collect();
+    let mut records: Vec<Log> =
+        blocks.iter().take(BLOCKS_MAX).map(|block| record_of_block(&base, kind, block)).collect();
     if blocks.len() > BLOCKS_MAX {
         let data = format!("{} more blocks are left out", blocks.len() - BLOCKS_MAX);
         records.push(record::text("stdout", kind, &data));
@@ -107,22 +88,13 @@ fn record_of_block(base: &Map<String, Value>, kind: &str, block: &Value) -> Log 
     let data = match block_kind {
         "tool_use" => call(block["name"].as_str().unwrap_or_default(), &block["input"]),
         "tool_result" => content_text(&block["content"]),
-        _ => ["text", "thinking"]
-            .iter()
-            .find_map(|key| block[*key].as_str())
-            .unwrap_or("")
-            .into(),
+        _ => ["text", "thinking"].iter().find_map(|key| block[*key].as_str()).unwrap_or("").into(),
     };
     // Only the agent's own words are `text`; what the program says for the user keeps `user`.
-    let chunk_type = if (kind, block_kind) == ("user", "text") {
-        kind
-    } else {
-        block_kind
-    };
+    let chunk_type = if (kind, block_kind) == ("user", "text") { kind } else { block_kind };
     let mut metadata = base.clone();
-    if let Some(content) = metadata
-        .get_mut("message")
-        .and_then(|message| message.get_mut("content"))
+    if let Some(content) =
+        metadata.get_mut("message").and_then(|message| message.get_mut("content"))
     {
         *content = Value::Array(vec![block.clone()]);
     }
@@ -143,14 +115,10 @@ pub fn call(tool: &str, input: &Value) -> String {
         "path",
     ];
     let questions = input["questions"].as_array().into_iter().flatten();
-    let questions: Vec<&str> = questions
-        .filter_map(|question| question["question"].as_str())
-        .collect();
+    let questions: Vec<&str> =
+        questions.filter_map(|question| question["question"].as_str()).collect();
     let questions = (!questions.is_empty()).then(|| questions.join(" "));
-    let shown = TELLING
-        .iter()
-        .find_map(|key| input[*key].as_str())
-        .map(str::to_owned);
+    let shown = TELLING.iter().find_map(|key| input[*key].as_str()).map(str::to_owned);
     let shown = shown.or(questions).unwrap_or_else(|| match input {
         Value::Object(map) if map.is_empty() => String::new(),
         Value::Null => String::new(),
@@ -158,11 +126,7 @@ pub fn call(tool: &str, input: &Value) -> String {
     });
     let kept = record::head(&shown, INPUT_BYTES_MAX);
     let mark = if kept.len() < shown.len() { "…" } else { "" };
-    if shown.is_empty() {
-        tool.to_owned()
-    } else {
-        format!("{tool}: {kept}{mark}")
-    }
+    if shown.is_empty() { tool.to_owned() } else { format!("{tool}: {kept}{mark}") }
 }
 
 fn content_text(content: &Value) -> String {
@@ -222,10 +186,9 @@ fn control_request(line: &Map<String, Value>) -> Log {
     let input = request.get("input").unwrap_or(&Value::Null);
     let data = match subtype {
         "can_use_tool" => call(request["tool_name"].as_str().unwrap_or_default(), input),
-        "hook_callback" => call(
-            input["tool_name"].as_str().unwrap_or_default(),
-            &input["tool_input"],
-        ),
+        "hook_callback" => {
+            call(input["tool_name"].as_str().unwrap_or_default(), &input["tool_input"])
+        }
         _ => String::new(),
     };
     let data = format!("{subtype} {data}");
@@ -235,10 +198,7 @@ fn control_request(line: &Map<String, Value>) -> Log {
 /// Answers to our own requests; the one to `initialize` carries long lists.
 fn control_response(line: &Map<String, Value>) -> Log {
     let response = line.get("response").unwrap_or(&Value::Null);
-    let data = response["error"]
-        .as_str()
-        .or(response["subtype"].as_str())
-        .unwrap_or_default();
+    let data = response["error"].as_str().or(response["subtype"].as_str()).unwrap_or_default();
     let mut metadata = line.clone();
     if let Some(Value::Object(response)) = metadata.get_mut("response")
         && let Some(Value::Object(answer)) = response.get_mut("response")

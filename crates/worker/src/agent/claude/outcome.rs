@@ -39,10 +39,7 @@ impl Outcome {
         self.result_count += 1;
         self.add_usage(line, cost_before);
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
-        let is_error = line
-            .get("is_error")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let is_error = line.get("is_error").and_then(Value::as_bool).unwrap_or(false);
         let subtype = text("subtype");
         let reason = match (subtype, text("terminal_reason")) {
             ("error_max_turns", _) => "max_turns",
@@ -57,11 +54,7 @@ impl Outcome {
             reason: reason.to_owned(),
             text: result_text(line),
             waiting_for_input: reason == "waiting_for_input",
-            failure: if is_error {
-                failure(line, reason)
-            } else {
-                Failure::None
-            },
+            failure: if is_error { failure(line, reason) } else { Failure::None },
             // The budget is the process's: every further message would end the same.
             last: reason == "budget_exhausted" || never_began,
             ..TurnResult::default()
@@ -71,39 +64,29 @@ impl Outcome {
     fn add_usage(&mut self, line: &Map<String, Value>, cost_before: Option<f64>) {
         if let Some(Value::Object(models)) = line.get("model_usage_since_last_result") {
             for (model, usage) in models {
-                self.models
-                    .entry(model.clone())
-                    .or_default()
-                    .add(&ModelUsage {
-                        input_tokens: count(usage, "inputTokens"),
-                        output_tokens: count(usage, "outputTokens"),
-                        cache_read_tokens: count(usage, "cacheReadInputTokens"),
-                        cache_write_tokens: count(usage, "cacheCreationInputTokens"),
-                        cost_usd: usage["costUSD"].as_f64().unwrap_or(0.0),
-                    });
+                self.models.entry(model.clone()).or_default().add(&ModelUsage {
+                    input_tokens: count(usage, "inputTokens"),
+                    output_tokens: count(usage, "outputTokens"),
+                    cache_read_tokens: count(usage, "cacheReadInputTokens"),
+                    cache_write_tokens: count(usage, "cacheCreationInputTokens"),
+                    cost_usd: usage["costUSD"].as_f64().unwrap_or(0.0),
+                });
             }
             return;
         }
         // Older programs: tokens of this result, and a total of the money spent.
         let usage = line.get("usage").unwrap_or(&Value::Null);
         let total = line.get("total_cost_usd").and_then(Value::as_f64);
-        let cost = total
-            .zip(cost_before)
-            .map_or(0.0, |(total, before)| total - before);
+        let cost = total.zip(cost_before).map_or(0.0, |(total, before)| total - before);
         let model = line.get("modelUsage").and_then(Value::as_object);
-        let model = model
-            .and_then(|models| models.keys().next())
-            .map_or("", String::as_str);
-        self.models
-            .entry(model.to_owned())
-            .or_default()
-            .add(&ModelUsage {
-                input_tokens: count(usage, "input_tokens"),
-                output_tokens: count(usage, "output_tokens"),
-                cache_read_tokens: count(usage, "cache_read_input_tokens"),
-                cache_write_tokens: count(usage, "cache_creation_input_tokens"),
-                cost_usd: cost,
-            });
+        let model = model.and_then(|models| models.keys().next()).map_or("", String::as_str);
+        self.models.entry(model.to_owned()).or_default().add(&ModelUsage {
+            input_tokens: count(usage, "input_tokens"),
+            output_tokens: count(usage, "output_tokens"),
+            cache_read_tokens: count(usage, "cache_read_input_tokens"),
+            cache_write_tokens: count(usage, "cache_creation_input_tokens"),
+            cost_usd: cost,
+        });
     }
 
     /// The turn's result, still without the input it belongs to.
@@ -139,12 +122,8 @@ impl ModelUsage {
     fn add(&mut self, other: &ModelUsage) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
-        self.cache_read_tokens = self
-            .cache_read_tokens
-            .saturating_add(other.cache_read_tokens);
-        self.cache_write_tokens = self
-            .cache_write_tokens
-            .saturating_add(other.cache_write_tokens);
+        self.cache_read_tokens = self.cache_read_tokens.saturating_add(other.cache_read_tokens);
+        self.cache_write_tokens = self.cache_write_tokens.saturating_add(other.cache_write_tokens);
         self.cost_usd += other.cost_usd.max(0.0);
     }
 
@@ -165,13 +144,8 @@ pub fn result_text(line: &Map<String, Value>) -> String {
     let errors = line.get("errors").and_then(Value::as_array);
     let errors = errors.into_iter().flatten().filter_map(Value::as_str);
     // The program's notes to its own makers, as on every interrupt.
-    let errors: Vec<&str> = errors
-        .filter(|error| !error.starts_with("[ede_diagnostic]"))
-        .collect();
-    let reason = line
-        .get("terminal_reason")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let errors: Vec<&str> = errors.filter(|error| !error.starts_with("[ede_diagnostic]")).collect();
+    let reason = line.get("terminal_reason").and_then(Value::as_str).unwrap_or_default();
     if errors.is_empty() && reason.starts_with("aborted") {
         return "the turn was interrupted".to_owned();
     }
@@ -201,11 +175,7 @@ fn failure(line: &Map<String, Value>, reason: &str) -> Failure {
 
 /// The endpoint gave no answer, or none that the program passes on.
 fn failure_without_status(line: &Map<String, Value>) -> Failure {
-    match line
-        .get("api_error")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-    {
+    match line.get("api_error").and_then(Value::as_str).unwrap_or_default() {
         "account_on_hold"
         | "authentication_failed"
         | "billing_error"
@@ -288,10 +258,6 @@ mod tests {
         assert_eq!((usage.cost_micro_usd, usage.input_tokens), (250_000, 3));
         let mut outcome = Outcome::default();
         outcome.add(line, None);
-        assert_eq!(
-            outcome.finish().usage.cost_micro_usd,
-            0,
-            "an unknown start is not charged"
-        );
+        assert_eq!(outcome.finish().usage.cost_micro_usd, 0, "an unknown start is not charged");
     }
 }

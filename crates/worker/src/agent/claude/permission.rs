@@ -80,9 +80,7 @@ pub fn decide(security: &str, tool: &str, input: &Value) -> Decision {
         ));
     }
     // Its own settings can name commands that the program runs by itself.
-    let path = ["file_path", "notebook_path"]
-        .iter()
-        .find_map(|key| input[*key].as_str());
+    let path = ["file_path", "notebook_path"].iter().find_map(|key| input[*key].as_str());
     let writes = matches!(tool, "Write" | "Edit" | "MultiEdit" | "NotebookEdit");
     if writes && path.is_some_and(|path| !is_in_workspace(path)) {
         return Decision::Deny(format!(
@@ -111,25 +109,12 @@ mod tests {
     #[test]
     fn deny_refuses_commands_and_tools_it_does_not_know() {
         for tool in COMMAND_TOOLS.iter().chain(&["mcp__shell__run", "NewTool"]) {
-            assert!(
-                !is_allowed("deny", tool, json!({"command": "true"})),
-                "{tool}"
-            );
+            assert!(!is_allowed("deny", tool, json!({"command": "true"})), "{tool}");
             assert!(!is_allowed("", tool, json!({"command": "true"})), "{tool}");
-            assert!(
-                is_allowed("full", tool, json!({"command": "true"})),
-                "{tool}"
-            );
-            assert!(
-                is_allowed("allowlist", tool, json!({"command": "true"})),
-                "{tool}"
-            );
+            assert!(is_allowed("full", tool, json!({"command": "true"})), "{tool}");
+            assert!(is_allowed("allowlist", tool, json!({"command": "true"})), "{tool}");
         }
-        assert!(is_allowed(
-            "deny",
-            "Read",
-            json!({"file_path": "/etc/hosts"})
-        ));
+        assert!(is_allowed("deny", "Read", json!({"file_path": "/etc/hosts"})));
         assert!(is_allowed("deny", "Agent", json!({"prompt": "look"})));
     }
 
@@ -142,11 +127,7 @@ mod tests {
             ("/workspace/../home/agent/x", false),
             ("~/x", false),
         ] {
-            assert_eq!(
-                is_allowed("deny", "Write", json!({"file_path": path})),
-                allowed,
-                "{path}"
-            );
+            assert_eq!(is_allowed("deny", "Write", json!({"file_path": path})), allowed, "{path}");
         }
     }
 

@@ -45,10 +45,7 @@ enum Transcript {
 impl Conversation {
     pub fn find(config_dir: &Path, session: Uuid) -> Result<Conversation, Refusal> {
         let failed = |error: io::Error| {
-            Refusal(format!(
-                "the state folder {} is unreadable: {error}",
-                config_dir.display()
-            ))
+            Refusal(format!("the state folder {} is unreadable: {error}", config_dir.display()))
         };
         let projects = folders(&config_dir.join("projects")).map_err(failed)?;
         let mut free = None;
@@ -75,11 +72,7 @@ impl Conversation {
     }
 
     pub fn arguments(&self) -> [String; 2] {
-        let flag = if self.exists {
-            "--resume"
-        } else {
-            "--session-id"
-        };
+        let flag = if self.exists { "--resume" } else { "--session-id" };
         [flag.to_owned(), self.id.to_string()]
     }
 }
@@ -158,10 +151,7 @@ mod tests {
 
     #[test]
     fn a_session_with_a_transcript_is_resumed() {
-        assert_eq!(
-            find(&[(ID, &format!("{QUEUED}{MESSAGE}"))]).arguments(),
-            ["--resume", ID]
-        );
+        assert_eq!(find(&[(ID, &format!("{QUEUED}{MESSAGE}"))]).arguments(), ["--resume", ID]);
         let torn = format!("{MESSAGE}{{\"type\":\"assis");
         assert_eq!(find(&[(ID, &torn)]).arguments(), ["--resume", ID]);
     }
@@ -174,13 +164,7 @@ mod tests {
             assert_ne!(next.id.to_string(), ID);
             let name = next.id.to_string();
             let again = find(&[(ID, text), (&name, MESSAGE)]);
-            assert_eq!(
-                again,
-                Conversation {
-                    id: next.id,
-                    exists: true
-                }
-            );
+            assert_eq!(again, Conversation { id: next.id, exists: true });
         }
     }
 }

@@ -15,11 +15,7 @@ fn worker(content: &[u8], mode: u32) -> (TempDir, Claude) {
     fs::write(&real, content).expect("a file");
     fs::set_permissions(&real, fs::Permissions::from_mode(mode)).expect("a mode");
     symlink(&real, bin.join("claude")).expect("a link");
-    let claude = Claude {
-        program: None,
-        search_path: bin.into(),
-        has_credential: true,
-    };
+    let claude = Claude { program: None, search_path: bin.into(), has_credential: true };
     (folder, claude)
 }
 
@@ -38,14 +34,8 @@ fn arguments(config: Value) -> String {
 #[test]
 fn the_program_is_found_through_links_and_mounted() {
     let (folder, claude) = worker(NATIVE, 0o755);
-    let launch = claude
-        .launch(&job(json!({})), &input("hello"))
-        .expect("all is there");
-    let real = folder
-        .path()
-        .canonicalize()
-        .expect("a path")
-        .join("claude-1.0");
+    let launch = claude.launch(&job(json!({})), &input("hello")).expect("all is there");
+    let real = folder.path().canonicalize().expect("a path").join("claude-1.0");
     assert_eq!(launch.binds, [(real, "/opt/agent/claude".to_owned())]);
     assert!(launch.needs_model);
     assert_eq!(launch.cwd, "/workspace/agents/demo");
@@ -54,35 +44,17 @@ fn the_program_is_found_through_links_and_mounted() {
 #[test]
 fn what_is_missing_is_said_with_the_way_to_get_it() {
     let (folder, claude) = worker(NATIVE, 0o755);
-    let refusal = |claude: Claude| {
-        claude
-            .probe()
-            .err()
-            .map(|refusal| refusal.0)
-            .unwrap_or_default()
-    };
-    let nowhere = refusal(Claude {
-        search_path: "/nonexistent".into(),
-        ..claude.clone()
-    });
+    let refusal =
+        |claude: Claude| claude.probe().err().map(|refusal| refusal.0).unwrap_or_default();
+    let nowhere = refusal(Claude { search_path: "/nonexistent".into(), ..claude.clone() });
     assert!(nowhere.contains("not on the worker's PATH"), "{nowhere}");
     assert!(nowhere.contains("npm install --prefix /opt/claude @anthropic-ai/claude-code-linux-"));
     let wrong = folder.path().join("missing");
-    let wrong = refusal(Claude {
-        program: Some(wrong),
-        ..claude.clone()
-    });
+    let wrong = refusal(Claude { program: Some(wrong), ..claude.clone() });
     assert!(wrong.contains("HOSTLER_CLAUDE_BIN"), "{wrong}");
-    let no_key = refusal(Claude {
-        has_credential: false,
-        ..claude
-    });
+    let no_key = refusal(Claude { has_credential: false, ..claude });
     assert!(no_key.contains("ANTHROPIC_API_KEY"), "{no_key}");
-    for (content, mode) in [
-        (&b"#!/usr/bin/env node\n"[..], 0o755),
-        (NATIVE, 0o644),
-        (b"", 0o755),
-    ] {
+    for (content, mode) in [(&b"#!/usr/bin/env node\n"[..], 0o755), (NATIVE, 0o644), (b"", 0o755)] {
         let (_folder, claude) = worker(content, mode);
         assert!(refusal(claude).contains("not a native executable"));
     }
@@ -105,17 +77,8 @@ fn the_key_never_enters_the_sandbox() {
 fn the_config_shapes_the_command_line() {
     let plain = arguments(json!({}));
     let session = identity::session_uuid("default", "session-1");
-    assert!(
-        plain.contains(&format!("--session-id {session}")),
-        "{plain}"
-    );
-    for absent in [
-        "--model",
-        "system-prompt",
-        "--max",
-        "--disallowedTools",
-        "--dangerously",
-    ] {
+    assert!(plain.contains(&format!("--session-id {session}")), "{plain}");
+    for absent in ["--model", "system-prompt", "--max", "--disallowedTools", "--dangerously"] {
         assert!(!plain.contains(absent), "{plain}");
     }
     let full = arguments(json!({
@@ -144,10 +107,7 @@ fn a_budget_that_is_no_number_above_zero_is_refused() {
         json!(3),
     ] {
         let refused = launch(&job(json!({"budget": budget.clone()})));
-        assert!(
-            refused.is_err_and(|refusal| refusal.0.contains("budget")),
-            "{budget}"
-        );
+        assert!(refused.is_err_and(|refusal| refusal.0.contains("budget")), "{budget}");
     }
 }
 
@@ -156,12 +116,7 @@ fn under_deny_the_tools_that_run_commands_are_not_offered() {
     let mut job = job(json!({}));
     job.security = "deny".to_owned();
     let launch = launch(&job).expect("all is there");
-    assert!(
-        launch
-            .argv
-            .iter()
-            .any(|part| part.starts_with("--disallowedTools=Bash,"))
-    );
+    assert!(launch.argv.iter().any(|part| part.starts_with("--disallowedTools=Bash,")));
 }
 
 #[test]

@@ -8,10 +8,7 @@ fn launch(config: Value, message: &str) -> Result<Launch, Refusal> {
 }
 
 fn refusal(config: Value, message: &str) -> String {
-    launch(config, message)
-        .err()
-        .map(|refusal| refusal.0)
-        .unwrap_or_default()
+    launch(config, message).err().map(|refusal| refusal.0).unwrap_or_default()
 }
 
 /// What the dialogue does with a message, some output and an exit.
@@ -19,12 +16,8 @@ fn talk(config: Value, stdout: &[&str], stderr: &[&str], exit: Exit) -> Vec<Acti
     let mut dialogue = Command.dialogue(&job(config));
     let mut actions = dialogue.begin();
     actions.extend(dialogue.turn(&input("three little words")));
-    stdout
-        .iter()
-        .for_each(|line| actions.extend(dialogue.stdout(line)));
-    stderr
-        .iter()
-        .for_each(|line| actions.extend(dialogue.stderr(line)));
+    stdout.iter().for_each(|line| actions.extend(dialogue.stdout(line)));
+    stderr.iter().for_each(|line| actions.extend(dialogue.stderr(line)));
     actions.extend(dialogue.exited(exit));
     actions
 }
@@ -44,11 +37,7 @@ fn the_message_replaces_its_place_in_the_arguments() {
     assert_eq!(launch.cwd, "/workspace/agents/demo");
     assert!(!launch.needs_model);
     let actions = talk(config, &[], &[], Exit::Code(0));
-    assert!(
-        !actions
-            .iter()
-            .any(|action| matches!(action, Action::WriteRaw(_)))
-    );
+    assert!(!actions.iter().any(|action| matches!(action, Action::WriteRaw(_))));
     assert!(actions.contains(&Action::CloseInput));
 }
 
@@ -58,27 +47,17 @@ fn without_its_place_the_message_goes_to_standard_input() {
     let given = actions
         .iter()
         .position(|action| *action == Action::WriteRaw(b"three little words".to_vec()));
-    let closed = actions
-        .iter()
-        .position(|action| *action == Action::CloseInput);
+    let closed = actions.iter().position(|action| *action == Action::CloseInput);
     assert!(given.expect("written") < closed.expect("closed"));
     let result = ended(&actions).expect("it ended");
-    assert_eq!(
-        (result.text.as_str(), result.reason.as_str()),
-        ("3", "completed")
-    );
+    assert_eq!((result.text.as_str(), result.reason.as_str()), ("3", "completed"));
     assert!(!result.is_error && result.last);
 }
 
 #[test]
 fn another_exit_code_is_an_error_with_the_end_of_standard_error() {
     let noise = "n".repeat(ERROR_BYTES_MAX);
-    let actions = talk(
-        json!({"command": ["false"]}),
-        &[],
-        &[&noise, "no luck"],
-        Exit::Code(3),
-    );
+    let actions = talk(json!({"command": ["false"]}), &[], &[&noise, "no luck"], Exit::Code(3));
     let result = ended(&actions).expect("it ended");
     assert!(result.is_error);
     assert_eq!(result.reason, "exit code 3");
@@ -88,12 +67,7 @@ fn another_exit_code_is_an_error_with_the_end_of_standard_error() {
 
 #[test]
 fn a_process_that_was_killed_proves_nothing() {
-    let actions = talk(
-        json!({"command": ["true"]}),
-        &["half"],
-        &[],
-        Exit::Signal(9),
-    );
+    let actions = talk(json!({"command": ["true"]}), &["half"], &[], Exit::Signal(9));
     assert_eq!(ended(&actions), None);
 }
 
@@ -102,10 +76,7 @@ fn the_text_is_the_end_of_a_long_output() {
     let line = "x".repeat(1000);
     let lines = vec![line.as_str(); 1000];
     let actions = talk(json!({"command": ["true"]}), &lines, &[], Exit::Code(0));
-    assert_eq!(
-        ended(&actions).map(|result| result.text.len()),
-        Some(TEXT_BYTES_MAX)
-    );
+    assert_eq!(ended(&actions).map(|result| result.text.len()), Some(TEXT_BYTES_MAX));
 }
 
 #[test]
@@ -113,10 +84,7 @@ fn a_second_message_needs_a_process_of_its_own() {
     let mut dialogue = Command.dialogue(&job(json!({"command": ["cat"]})));
     dialogue.turn(&input("one"));
     let actions = dialogue.turn(&input("two"));
-    assert_eq!(
-        ended(&actions).map(|result| result.reason.as_str()),
-        Some("busy")
-    );
+    assert_eq!(ended(&actions).map(|result| result.reason.as_str()), Some("busy"));
 }
 
 #[test]
@@ -142,10 +110,7 @@ fn a_command_must_be_a_list_of_texts() {
         json!({"command": ["{{message}}"]}),
         json!({"command": [" "]}),
     ] {
-        assert!(
-            refusal(config.clone(), "").starts_with("config `command`"),
-            "{config}"
-        );
+        assert!(refusal(config.clone(), "").starts_with("config `command`"), "{config}");
     }
     let long = "x".repeat(VALUE_BYTES_MAX + 1);
     let config = json!({"command": ["echo", "{{message}}"]});

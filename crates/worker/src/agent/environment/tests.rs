@@ -37,15 +37,9 @@ fn the_agent_gets_the_variables_of_the_original() {
         ("HOSTLER_AGENT_CONFIG_PROVIDER", "claude"),
         ("HOSTLER_AGENT_CONFIG_RUNNER", "claude_code"),
         ("HOSTLER_AGENT_CONFIG_SKILLS", r#"["a","b"]"#),
-        (
-            "HOSTLER_AGENT_CONFIG_SYSTEM_PROMPT",
-            "You work in /workspace/agents/demo.",
-        ),
+        ("HOSTLER_AGENT_CONFIG_SYSTEM_PROMPT", "You work in /workspace/agents/demo."),
         ("HOSTLER_AGENT_CONFIG_SYSTEM_PROMPT_MODE", "replace"),
-        (
-            "HOSTLER_AGENT_CONFIG_WORKSPACE_DIR",
-            "/workspace/agents/demo",
-        ),
+        ("HOSTLER_AGENT_CONFIG_WORKSPACE_DIR", "/workspace/agents/demo"),
         ("HOSTLER_AGENT_DELIVER", "true"),
         ("HOSTLER_AGENT_INPUT_PROVENANCE_JSON", r#"{"kind":"hook"}"#),
         ("HOSTLER_AGENT_LABEL", "nightly"),
@@ -54,10 +48,7 @@ fn the_agent_gets_the_variables_of_the_original() {
         ("HOSTLER_AGENT_RESUME_SESSION", "true"),
         ("HOSTLER_AGENT_SESSION_ID", "session-1"),
         ("HOSTLER_AGENT_SPAWNED_BY", "schedule"),
-        (
-            "HOSTLER_AGENT_SYSTEM_PROMPT",
-            "You work in /workspace/agents/demo.",
-        ),
+        ("HOSTLER_AGENT_SYSTEM_PROMPT", "You work in /workspace/agents/demo."),
         ("HOSTLER_AGENT_SYSTEM_PROMPT_MODE", "replace"),
         ("HOSTLER_AGENT_WORKSPACE_DIR", "/workspace/agents/demo"),
         ("HOSTLER_ORIGIN_TASK_ID", "task-1"),
@@ -70,10 +61,8 @@ fn the_agent_gets_the_variables_of_the_original() {
         ("TMPDIR", "/tmp"),
         ("USER", "agent"),
     ];
-    let found: Vec<(&str, &str)> = variables
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let found: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(found, expected);
 }
 
@@ -102,10 +91,7 @@ fn the_extra_prompt_stands_in_only_when_the_config_has_none() {
     assert_eq!(system_prompt(&with), Ok(Some("own".to_owned())));
     let mut without = job(json!({"system_prompt": " "}));
     without.extra_system_prompt = Some("extra {{workspace_dir}}".to_owned());
-    assert_eq!(
-        system_prompt(&without),
-        Ok(Some("extra /workspace/agents/demo".to_owned()))
-    );
+    assert_eq!(system_prompt(&without), Ok(Some("extra /workspace/agents/demo".to_owned())));
 }
 
 #[test]
@@ -114,22 +100,13 @@ fn the_configs_env_may_set_path_but_not_what_is_hostlers() {
     assert_eq!(set.expect("allowed")["PATH"], "/workspace/tools:/usr/bin");
     let set = variables(&job(json!({"env": {"ANTHROPIC_DEFAULT_HAIKU_MODEL": "m"}})));
     assert!(set.is_ok());
-    for name in [
-        "HOME",
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_BASE_URL",
-        "HOSTLER_RUN_ID",
-        "A=B",
-        "1A",
-        "",
-    ] {
+    for name in
+        ["HOME", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "HOSTLER_RUN_ID", "A=B", "1A", ""]
+    {
         let mut env = Map::new();
         env.insert(name.to_owned(), json!("x"));
         let text = refusal(json!({ "env": env }));
-        assert!(
-            text.contains(&format!("`{name}` cannot be set")),
-            "{name}: {text}"
-        );
+        assert!(text.contains(&format!("`{name}` cannot be set")), "{name}: {text}");
     }
     assert!(refusal(json!({"env": ["A=b"]})).contains("must be an object"));
 }
@@ -137,10 +114,7 @@ fn the_configs_env_may_set_path_but_not_what_is_hostlers() {
 #[test]
 fn a_value_too_long_for_linux_is_left_out_and_named() {
     let mut job = job(json!({"notes": "x".repeat(VALUE_BYTES_MAX + 1)}));
-    job.context.insert(
-        "attachments".to_owned(),
-        json!(["y".repeat(VALUE_BYTES_MAX)]),
-    );
+    job.context.insert("attachments".to_owned(), json!(["y".repeat(VALUE_BYTES_MAX)]));
     let variables = variables(&job).expect("long values are not refused");
     assert_eq!(
         variables["HOSTLER_AGENT_ENV_OMITTED"],
@@ -155,19 +129,10 @@ fn a_value_too_long_for_linux_is_left_out_and_named() {
 fn the_working_folder_stays_below_the_workspace() {
     let path = |config| workspace_dir(&job(config));
     assert_eq!(path(json!({})), Ok("/workspace/agents/demo".to_owned()));
-    assert_eq!(
-        path(json!({"workspace_dir": "/workspace/"})),
-        Ok("/workspace".to_owned())
-    );
-    assert_eq!(
-        path(json!({"workspace_dir": "a//b/./c"})),
-        Ok("/workspace/a/b/c".to_owned())
-    );
+    assert_eq!(path(json!({"workspace_dir": "/workspace/"})), Ok("/workspace".to_owned()));
+    assert_eq!(path(json!({"workspace_dir": "a//b/./c"})), Ok("/workspace/a/b/c".to_owned()));
     for outside in ["/etc", "/workspace/../etc", "/workspaces/a", "/"] {
-        assert!(
-            path(json!({"workspace_dir": outside})).is_err(),
-            "{outside}"
-        );
+        assert!(path(json!({"workspace_dir": outside})).is_err(), "{outside}");
     }
 }
 

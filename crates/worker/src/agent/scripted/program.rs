@@ -138,12 +138,7 @@ struct End {
 
 impl End {
     fn new(is_error: bool, reason: &'static str, text: &str) -> End {
-        End {
-            is_error,
-            reason,
-            text: text.to_owned(),
-            api_status: None,
-        }
+        End { is_error, reason, text: text.to_owned(), api_status: None }
     }
 }
 
@@ -175,10 +170,7 @@ impl Program {
             "turns_before": self.transcript.turn_count,
         }))?;
         if let Err(error) = self.transcript.add(&message.text) {
-            eprintln!(
-                "cannot keep the transcript in {:?}: {error}",
-                self.options.state_dir
-            );
+            eprintln!("cannot keep the transcript in {:?}: {error}", self.options.state_dir);
         }
         let mut turn = Turn::default();
         let end = match script::parse(&message.text) {
@@ -186,11 +178,7 @@ impl Program {
             None => self.introduce(&mut turn)?,
         };
         self.result(&message, &turn, &end)?;
-        let state = if end.reason == "aborted_tools" {
-            "cancelled"
-        } else {
-            "completed"
-        };
+        let state = if end.reason == "aborted_tools" { "cancelled" } else { "completed" };
         Ok(self.channel.message_state(&message, state)?)
     }
 
@@ -260,10 +248,7 @@ impl Program {
                 let text = format!("API Error: {status} {text}").trim_end().to_owned();
                 self.say(turn, &text)?;
                 let end = End::new(true, "api_error", &text);
-                return Ok(Some(End {
-                    api_status: Some(status),
-                    ..end
-                }));
+                return Ok(Some(End { api_status: Some(status), ..end }));
             }
             Step::Exit(code) => return Err(Stop::Exit(code)),
             Step::Crash => return Err(Stop::Crash),
@@ -286,9 +271,7 @@ impl Program {
         match before {
             0 => {}
             1 => text.push_str("\n\nOne turn of this conversation came before."),
-            _ => text.push_str(&format!(
-                "\n\n{before} turns of this conversation came before."
-            )),
+            _ => text.push_str(&format!("\n\n{before} turns of this conversation came before.")),
         }
         let mut shown = Vec::new();
         for (command, what) in [("uname -srm", "runs on"), ("ls -A", "has in its workspace")] {
@@ -307,19 +290,14 @@ impl Program {
 
     fn say(&mut self, turn: &mut Turn, text: &str) -> Result<(), Stop> {
         turn.text = text.to_owned();
-        Ok(self
-            .channel
-            .assistant(json!({"type": "text", "text": text}))?)
+        Ok(self.channel.assistant(json!({"type": "text", "text": text}))?)
     }
 
     /// Run a command as a tool call: ask, run, print what came of it.
     fn command(&mut self, turn: &mut Turn, command: &str) -> Result<String, Stop> {
         self.call_count += 1;
         turn.command_count += 1;
-        let id = format!(
-            "toolu_scripted_{}_{}",
-            self.transcript.turn_count, self.call_count
-        );
+        let id = format!("toolu_scripted_{}_{}", self.transcript.turn_count, self.call_count);
         let input = json!({"command": command});
         self.channel
             .assistant(json!({"type": "tool_use", "id": id, "name": "Bash", "input": input}))?;
@@ -364,9 +342,7 @@ impl Program {
             let command = command.or(input["command"].as_str()).unwrap_or_default();
             return Ok(Ok(command.to_owned()));
         }
-        let why = answer["message"]
-            .as_str()
-            .unwrap_or("permission to run it was not given");
+        let why = answer["message"].as_str().unwrap_or("permission to run it was not given");
         Ok(Err(why.to_owned()))
     }
 
@@ -435,12 +411,8 @@ impl ReportedUsage {
     fn add(&mut self, other: &ReportedUsage) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
-        self.cache_read_tokens = self
-            .cache_read_tokens
-            .saturating_add(other.cache_read_tokens);
-        self.cache_write_tokens = self
-            .cache_write_tokens
-            .saturating_add(other.cache_write_tokens);
+        self.cache_read_tokens = self.cache_read_tokens.saturating_add(other.cache_read_tokens);
+        self.cache_write_tokens = self.cache_write_tokens.saturating_add(other.cache_write_tokens);
         self.cost_usd += other.cost_usd;
     }
 }

@@ -72,10 +72,7 @@ pub fn parse(message: &str) -> Option<Vec<Step>> {
     let lines = message.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     let steps: Vec<Step> = lines.map(step).collect();
-    steps
-        .iter()
-        .any(|step| !matches!(step, Step::Prose(_)))
-        .then_some(steps)
+    steps.iter().any(|step| !matches!(step, Step::Prose(_))).then_some(steps)
 }
 
 fn step(line: &str) -> Step {
@@ -95,37 +92,27 @@ fn step(line: &str) -> Step {
         ("fail", _) => Step::Fail(text),
         ("wait", _) => match duration(&text) {
             Some(duration) => Step::Wait(duration),
-            None => Step::Bad(format!(
-                "wait: `{text}` is not a time such as 500ms, 2s or 1m"
-            )),
+            None => Step::Bad(format!("wait: `{text}` is not a time such as 500ms, 2s or 1m")),
         },
         ("exit", _) => match text.parse::<u8>() {
             Ok(code) => Step::Exit(i32::from(code)),
             Err(_) => Step::Bad(format!("exit: `{text}` is not a number from 0 to 255")),
         },
         ("remember", _) => match text.split_once('=') {
-            Some((key, value)) => Step::Remember {
-                key: key.trim().to_owned(),
-                value: value.trim().to_owned(),
-            },
+            Some((key, value)) => {
+                Step::Remember { key: key.trim().to_owned(), value: value.trim().to_owned() }
+            }
             None => Step::Bad(format!("remember: `{text}` is not KEY=VALUE")),
         },
         ("usage", _) => match usage(&text) {
             Some(usage) => Step::Usage(usage),
-            None => Step::Bad(format!(
-                "usage: `{text}` is not like in=100 out=20 usd=0.01"
-            )),
+            None => Step::Bad(format!("usage: `{text}` is not like in=100 out=20 usd=0.01")),
         },
         ("api-error", _) => {
             let (status, text) = text.split_once(' ').unwrap_or((&text, ""));
             match status.parse() {
-                Ok(status @ 400..600) => Step::ApiError {
-                    status,
-                    text: text.trim().to_owned(),
-                },
-                _ => Step::Bad(format!(
-                    "api-error: `{status}` is not a status from 400 to 599"
-                )),
+                Ok(status @ 400..600) => Step::ApiError { status, text: text.trim().to_owned() },
+                _ => Step::Bad(format!("api-error: `{status}` is not a status from 400 to 599")),
             }
         }
         _ => Step::Prose(line.to_owned()),
@@ -187,17 +174,11 @@ mod tests {
                 Step::Wait(Duration::from_secs(2)),
                 Step::Wait(Duration::from_millis(500)),
                 Step::Wait(Duration::from_secs(90)),
-                Step::Remember {
-                    key: "k".to_owned(),
-                    value: "v=w".to_owned()
-                },
+                Step::Remember { key: "k".to_owned(), value: "v=w".to_owned() },
                 Step::Recall("k".to_owned()),
                 Step::Usage(usage),
                 Step::Fail("no".to_owned()),
-                Step::ApiError {
-                    status: 529,
-                    text: "busy".to_owned()
-                },
+                Step::ApiError { status: 529, text: "busy".to_owned() },
                 Step::Exit(3),
                 Step::Crash,
                 Step::IgnoreSignals,
@@ -208,14 +189,7 @@ mod tests {
 
     #[test]
     fn a_message_without_a_step_is_no_script() {
-        for message in [
-            "say hello",
-            "please: help",
-            "",
-            "# run: x",
-            "a crash happened",
-            "Crash!",
-        ] {
+        for message in ["say hello", "please: help", "", "# run: x", "a crash happened", "Crash!"] {
             assert_eq!(parse(message), None, "{message}");
         }
     }

@@ -29,9 +29,8 @@ impl Transcript {
     pub fn open(folder: &Path, session_id: &str) -> Transcript {
         let messages = folder.join(format!("{session_id}.jsonl"));
         // A line that a crash cut short counts: its turn began.
-        let turn_count = fs::read(&messages).map_or(0, |bytes| {
-            bytes.split(is_newline).filter(is_not_empty).count()
-        });
+        let turn_count = fs::read(&messages)
+            .map_or(0, |bytes| bytes.split(is_newline).filter(is_not_empty).count());
         Transcript {
             folder: folder.to_owned(),
             memory: folder.join(format!("{session_id}.memory.json")),
@@ -43,10 +42,7 @@ impl Transcript {
     pub fn add(&mut self, message: &str) -> io::Result<()> {
         self.turn_count += 1;
         fs::create_dir_all(&self.folder)?;
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&self.messages)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.messages)?;
         let line = json!({"turn": self.turn_count, "message": message});
         file.write_all(format!("{line}\n").as_bytes())
     }

@@ -16,40 +16,16 @@ fn two_turns_with_a_tool_call_end_with_their_texts_and_their_own_usage() {
     let ended = talk.ended();
     let facts: Vec<_> = ended
         .iter()
-        .map(|result| {
-            (
-                result.input_id.as_str(),
-                result.text.as_str(),
-                result.reason.as_str(),
-            )
-        })
+        .map(|result| (result.input_id.as_str(), result.text.as_str(), result.reason.as_str()))
         .collect();
-    assert_eq!(
-        facts,
-        [
-            ("input-1", "all done", "completed"),
-            ("input-2", "second", "completed")
-        ]
-    );
+    assert_eq!(facts, [("input-1", "all done", "completed"), ("input-2", "second", "completed")]);
     let usage: Vec<_> = ended
         .iter()
         .map(|result| &result.usage)
-        .map(|usage| {
-            (
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cost_micro_usd,
-            )
-        })
+        .map(|usage| (usage.input_tokens, usage.output_tokens, usage.cost_micro_usd))
         .collect();
     assert_eq!(usage, [(200, 40, 1702), (100, 20, 851)]);
-    assert_eq!(
-        (
-            ended[0].usage.cache_read_tokens,
-            ended[0].usage.cache_write_tokens
-        ),
-        (10, 20)
-    );
+    assert_eq!((ended[0].usage.cache_read_tokens, ended[0].usage.cache_write_tokens), (10, 20));
     let models = ended[0].usage.models.as_ref().expect("named");
     assert_eq!(models["claude-opus-5-5"]["cost_micro_usd"], 1702);
     assert!(ended.iter().all(|result| !result.is_error && !result.last));
@@ -59,11 +35,8 @@ fn two_turns_with_a_tool_call_end_with_their_texts_and_their_own_usage() {
 #[test]
 fn the_program_is_identified_once() {
     let talk = replay("success");
-    let identified: Vec<&Action> = talk
-        .actions
-        .iter()
-        .filter(|action| matches!(action, Action::Identified { .. }))
-        .collect();
+    let identified: Vec<&Action> =
+        talk.actions.iter().filter(|action| matches!(action, Action::Identified { .. })).collect();
     let (provider, model) = ("claude".to_owned(), "claude-opus-5-5".to_owned());
     assert_eq!(identified, [&Action::Identified { provider, model }]);
 }
@@ -73,31 +46,17 @@ fn a_reader_sees_words_calls_and_results() {
     let talk = replay("success");
     assert_eq!(talk.texts("user_input"), ["do it", "do it"]);
     assert_eq!(talk.texts("text"), ["all done", "second"]);
-    assert_eq!(
-        talk.texts("tool_use"),
-        ["Bash: touch made.txt && echo made"]
-    );
+    assert_eq!(talk.texts("tool_use"), ["Bash: touch made.txt && echo made"]);
     assert_eq!(talk.texts("tool_result"), ["made"]);
     assert_eq!(talk.texts("result"), ["all done", "second"]);
     let logs = talk.logs();
-    let user = logs
-        .iter()
-        .find(|log| log.stream == "user")
-        .expect("the message is logged");
-    assert_eq!(
-        user.metadata.as_ref().map(|map| map["input_id"].clone()),
-        Some(json!("input-1"))
-    );
-    let call = logs
-        .iter()
-        .find(|log| log.chunk_type == "tool_use")
-        .expect("a call");
+    let user = logs.iter().find(|log| log.stream == "user").expect("the message is logged");
+    assert_eq!(user.metadata.as_ref().map(|map| map["input_id"].clone()), Some(json!("input-1")));
+    let call = logs.iter().find(|log| log.chunk_type == "tool_use").expect("a call");
     let block = &call.metadata.as_ref().expect("the line")["message"]["content"][0];
     assert_eq!(block["input"]["command"], "touch made.txt && echo made");
     let giant = |log: &&&hostler_worker::agent::Log| {
-        log.metadata
-            .as_ref()
-            .is_some_and(|map| Value::Object(map.clone()).to_string().len() > 3000)
+        log.metadata.as_ref().is_some_and(|map| Value::Object(map.clone()).to_string().len() > 3000)
     };
     assert_eq!(logs.iter().filter(giant).count(), 0);
 }
@@ -108,25 +67,15 @@ fn a_permission_request_is_allowed_and_its_answer_names_it() {
     let answers = talk.answers();
     let answer = answers.values().next().expect("one was asked");
     assert_eq!(answer["behavior"], "allow");
-    assert_eq!(
-        answer["updatedInput"]["command"],
-        "touch made.txt && echo made"
-    );
+    assert_eq!(answer["updatedInput"]["command"], "touch made.txt && echo made");
 }
 
 #[test]
 fn under_deny_every_call_is_hooked_and_commands_are_refused() {
     let mut talk = Talk::replay(&job("deny"), "success");
     let hooks = &talk.written()[0]["request"]["hooks"]["PreToolUse"][0];
-    assert_eq!(
-        (&hooks["matcher"], &hooks["onFailure"]),
-        (&json!("*"), &json!("block"))
-    );
-    assert!(
-        talk.answers()
-            .values()
-            .all(|answer| answer["behavior"] == "deny")
-    );
+    assert_eq!((&hooks["matcher"], &hooks["onFailure"]), (&json!("*"), &json!("block")));
+    assert!(talk.answers().values().all(|answer| answer["behavior"] == "deny"));
     for (id, tool) in [("h1", "Bash"), ("h2", "Read")] {
         let input = json!({"tool_name": tool, "tool_input": {"command": "ls"}});
         let request =
@@ -136,10 +85,7 @@ fn under_deny_every_call_is_hooked_and_commands_are_refused() {
     }
     let answers = talk.answers();
     let decision = |id: &str| answers[id]["hookSpecificOutput"]["permissionDecision"].clone();
-    assert_eq!(
-        (decision("h1"), decision("h2")),
-        (json!("deny"), json!("allow"))
-    );
+    assert_eq!((decision("h1"), decision("h2")), (json!("deny"), json!("allow")));
 }
 
 #[test]
@@ -147,10 +93,7 @@ fn a_request_that_is_not_known_is_answered_with_an_error() {
     let mut talk = Talk::begin("claude_code", &job("full"));
     talk.stdout(r#"{"type":"control_request","request_id":"x","request":{"subtype":"elicit"}}"#);
     let answer = &talk.written()[1]["response"];
-    assert_eq!(
-        (&answer["subtype"], &answer["request_id"]),
-        (&json!("error"), &json!("x"))
-    );
+    assert_eq!((&answer["subtype"], &answer["request_id"]), (&json!("error"), &json!("x")));
 }
 
 #[test]
@@ -159,10 +102,7 @@ fn a_refused_request_is_rejected_and_the_next_turn_works() {
     let ended = talk.ended();
     assert_eq!(ended.len(), 2);
     assert!(ended[0].is_error && !ended[0].last);
-    assert_eq!(
-        (ended[0].failure, ended[0].reason.as_str()),
-        (Failure::Rejected, "api_error")
-    );
+    assert_eq!((ended[0].failure, ended[0].reason.as_str()), (Failure::Rejected, "api_error"));
     assert_eq!(ended[0].text, "API Error: 400 bad thing");
     assert!(!ended[1].is_error);
     assert_eq!(ended[1].text, "fine");
@@ -174,10 +114,7 @@ fn a_refused_key_is_a_matter_of_configuration_and_retries_are_logged() {
     assert_eq!(talk.ended()[0].failure, Failure::Configuration);
     let retries = talk.texts("system");
     let retry = retries.iter().find(|text| text.contains("retry 1 of 1"));
-    assert!(
-        retry.is_some_and(|text| text.contains("401, authentication_failed")),
-        "{retries:?}"
-    );
+    assert!(retry.is_some_and(|text| text.contains("401, authentication_failed")), "{retries:?}");
 }
 
 #[test]
@@ -192,10 +129,7 @@ fn background_work_belongs_to_the_turn_until_the_program_is_idle() {
     let talk = replay("several_results");
     let ended = talk.ended();
     assert_eq!(ended.len(), 1, "two results, one turn");
-    assert!(
-        ended[0].text.starts_with("stub: script over"),
-        "the last one's text"
-    );
+    assert!(ended[0].text.starts_with("stub: script over"), "the last one's text");
     let usage = &ended[0].usage;
     assert_eq!((usage.input_tokens, usage.cost_micro_usd), (500, 4255));
 }
@@ -204,20 +138,12 @@ fn background_work_belongs_to_the_turn_until_the_program_is_idle() {
 fn an_interrupted_turn_ends_and_the_process_takes_the_next() {
     let talk = replay("interrupt");
     let requests = talk.written();
-    let interrupt = requests
-        .iter()
-        .find(|line| line["request"]["subtype"] == "interrupt");
+    let interrupt = requests.iter().find(|line| line["request"]["subtype"] == "interrupt");
     assert_eq!(interrupt.expect("sent")["request"]["cancel_queued"], true);
     let ended = talk.ended();
-    assert_eq!(
-        (ended[0].is_error, ended[0].reason.as_str()),
-        (true, "aborted_tools")
-    );
+    assert_eq!((ended[0].is_error, ended[0].reason.as_str()), (true, "aborted_tools"));
     assert_eq!((ended[0].failure, ended[0].last), (Failure::None, false));
-    assert_eq!(
-        ended[0].usage.cost_micro_usd, 851,
-        "what it cost until then"
-    );
+    assert_eq!(ended[0].usage.cost_micro_usd, 851, "what it cost until then");
     assert_eq!(ended[0].text, "the turn was interrupted");
     assert_eq!(ended[1].text, "alive");
 }
@@ -245,16 +171,10 @@ fn a_message_withdrawn_before_it_began_ends_its_turn() {
 fn turns_and_budgets_that_are_spent_are_told_apart_and_not_tried_again() {
     let (turns, budget) = (replay("max_turns"), replay("budget"));
     let (turns, budget) = (turns.ended()[0].clone(), budget.ended()[0].clone());
-    assert_eq!(
-        (turns.reason.as_str(), turns.failure),
-        ("max_turns", Failure::Rejected)
-    );
+    assert_eq!((turns.reason.as_str(), turns.failure), ("max_turns", Failure::Rejected));
     assert_eq!(turns.text, "Reached maximum number of turns (1)");
     assert!(!turns.last, "the limit is the turn's");
-    assert_eq!(
-        (budget.reason.as_str(), budget.failure),
-        ("budget_exhausted", Failure::Rejected)
-    );
+    assert_eq!((budget.reason.as_str(), budget.failure), ("budget_exhausted", Failure::Rejected));
     assert!(budget.last, "the limit is the process's");
 }
 
@@ -263,10 +183,7 @@ fn a_steered_message_joins_the_running_turn() {
     let talk = replay("steer");
     assert_eq!(talk.started(), ["input-1", "input-2"]);
     let ended = talk.ended();
-    let ids: Vec<&str> = ended
-        .iter()
-        .map(|result| result.input_id.as_str())
-        .collect();
+    let ids: Vec<&str> = ended.iter().map(|result| result.input_id.as_str()).collect();
     assert_eq!(ids, ["input-1", "input-2"]);
     assert!(ended.iter().all(|result| result.text == "end"));
     assert_eq!(ended[0].usage.cost_micro_usd, 1702);
@@ -285,11 +202,7 @@ fn a_message_that_begins_after_a_result_is_a_turn_of_its_own() {
     assert_eq!(talk.ended().len(), 1);
     talk.stdout(r#"{"type":"result","subtype":"success","is_error":false,"result":"second"}"#);
     talk.stdout(r#"{"type":"system","subtype":"session_state_changed","state":"idle"}"#);
-    let texts: Vec<&str> = talk
-        .ended()
-        .iter()
-        .map(|result| result.text.as_str())
-        .collect();
+    let texts: Vec<&str> = talk.ended().iter().map(|result| result.text.as_str()).collect();
     assert_eq!(texts, ["first", "second"]);
 }
 
@@ -299,11 +212,7 @@ fn a_question_goes_back_into_the_conversation_and_the_turn_waits() {
     let answers = talk.answers();
     let answer = answers.values().next().expect("one was asked");
     assert_eq!(answer["behavior"], "deny");
-    assert!(
-        answer["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("in the conversation"))
-    );
+    assert!(answer["message"].as_str().is_some_and(|text| text.contains("in the conversation")));
     let ended = talk.ended();
     assert_eq!(talk.texts("tool_use"), ["AskUserQuestion: Which?"]);
     assert!(ended[0].waiting_for_input && !ended[0].is_error);
@@ -335,11 +244,7 @@ fn a_session_that_cannot_be_resumed_says_so() {
     let ended = talk.ended();
     assert_eq!(ended.len(), 1);
     assert!(ended[0].is_error && ended[0].last);
-    assert!(
-        ended[0].text.starts_with("No conversation found"),
-        "{}",
-        ended[0].text
-    );
+    assert!(ended[0].text.starts_with("No conversation found"), "{}", ended[0].text);
     assert_eq!(talk.started(), Vec::<&str>::new());
     assert!(talk.logs().iter().any(|log| log.stream == "stderr"));
 }
@@ -348,11 +253,7 @@ fn a_session_that_cannot_be_resumed_says_so() {
 fn an_older_program_is_taken_at_its_init_and_its_totals() {
     let talk = replay("older_program");
     assert_eq!(talk.started(), ["input-1", "input-2", "input-3"]);
-    let costs: Vec<u64> = talk
-        .ended()
-        .iter()
-        .map(|result| result.usage.cost_micro_usd)
-        .collect();
+    let costs: Vec<u64> = talk.ended().iter().map(|result| result.usage.cost_micro_usd).collect();
     assert_eq!(costs, [2130, 1065, 1065], "the growth of the total");
     assert_eq!(talk.ended()[2].reason, "aborted_tools");
 }
@@ -391,10 +292,7 @@ fn a_process_that_ends_without_a_result_proves_nothing() {
 fn garbage_is_logged_and_changes_nothing() {
     let mut talk = Talk::begin("claude_code", &job("full"));
     talk.turn("one");
-    let long = format!(
-        "{{\"type\":\"assistant\",\"x\":\"{}\"}}",
-        "y".repeat(2 * 1024 * 1024)
-    );
+    let long = format!("{{\"type\":\"assistant\",\"x\":\"{}\"}}", "y".repeat(2 * 1024 * 1024));
     let nested = "[".repeat(100_000);
     let blocks = vec![json!({"type": "text", "text": "z".repeat(100)}); 5000];
     let many = json!({"type": "assistant", "message": {"content": blocks}}).to_string();
@@ -420,28 +318,16 @@ fn garbage_is_logged_and_changes_nothing() {
     for line in strange {
         let before = talk.logs().len();
         talk.stdout(line);
-        assert!(
-            talk.logs().len() > before,
-            "{}",
-            &line[..line.len().min(40)]
-        );
+        assert!(talk.logs().len() > before, "{}", &line[..line.len().min(40)]);
     }
     talk.actions.extend(talk.dialogue.stderr("\u{7}oops"));
     talk.stdout("  ");
     assert_eq!((talk.started().len(), talk.ended().len()), (0, 0));
-    assert_eq!(
-        talk.texts("assistant").last(),
-        Some(&"4936 more blocks are left out")
-    );
+    assert_eq!(talk.texts("assistant").last(), Some(&"4936 more blocks are left out"));
     for log in talk.logs() {
         let text = format!("{}{:?}", log.data, log.metadata);
         assert!(text.len() < 1024 * 1024);
-        assert!(
-            !log.data
-                .chars()
-                .any(|c| c.is_control() && c != '\n' && c != '\t'),
-            "{log:?}"
-        );
+        assert!(!log.data.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{log:?}");
     }
     assert!(talk.texts("new_kind").contains(&"a␀b"));
 }
@@ -456,11 +342,7 @@ fn attachments_are_given_with_the_message() {
     });
     let content = &super::written(&actions)[0]["message"]["content"];
     assert_eq!(content[0]["text"], "look");
-    assert!(
-        content[1]["text"]
-            .as_str()
-            .is_some_and(|text| text.contains("a.txt"))
-    );
+    assert!(content[1]["text"].as_str().is_some_and(|text| text.contains("a.txt")));
 }
 
 #[test]

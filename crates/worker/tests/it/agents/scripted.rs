@@ -45,9 +45,7 @@ impl Session {
         let work = folder.join("work");
         std::fs::create_dir_all(&work).expect("a folder");
         let mut program = Command::new(env::current_exe().expect("this binary"));
-        let (_, module) = module_path!()
-            .split_once("::")
-            .expect("the crate comes first");
+        let (_, module) = module_path!().split_once("::").expect("the crate comes first");
         program.args([
             &format!("{module}::the_program_itself"),
             "--exact",
@@ -56,27 +54,16 @@ impl Session {
             "--test-threads=1",
         ]);
         program.env(CHILD, folder.join("state")).current_dir(work);
-        program
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = program.spawn().expect("it starts");
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
         thread::spawn(move || {
-            output
-                .lines()
-                .map_while(Result::ok)
-                .all(|line| sender.send(line).is_ok())
+            output.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
         });
         let talk = Talk::begin("scripted", &job(security));
-        let mut session = Session {
-            child,
-            input,
-            lines,
-            talk,
-        };
+        let mut session = Session { child, input, lines, talk };
         let begun = session.talk.actions.clone();
         session.perform(&begun);
         session
@@ -87,9 +74,7 @@ impl Session {
             match action {
                 Action::Write(line) => {
                     let input = self.input.as_mut().expect("still open");
-                    input
-                        .write_all(format!("{line}\n").as_bytes())
-                        .expect("it reads");
+                    input.write_all(format!("{line}\n").as_bytes()).expect("it reads");
                 }
                 Action::CloseInput => self.input = None,
                 _ => {}
@@ -126,11 +111,7 @@ impl Session {
     fn ended(&mut self) -> TurnResult {
         let number = self.talk.message_ids.len();
         self.until(|talk| talk.ended().len() >= number);
-        self.talk
-            .ended()
-            .last()
-            .map(|result| (*result).clone())
-            .expect("the turn ended")
+        self.talk.ended().last().map(|result| (*result).clone()).expect("the turn ended")
     }
 
     fn interrupt(&mut self) {
@@ -169,10 +150,7 @@ fn steps_do_real_work_in_the_workspace() {
     let made = std::fs::read_to_string(folder.path().join("work/hello.txt"));
     assert_eq!(made.expect("it is there"), "hello\n");
     assert_eq!(session.talk.started(), ["input-1"]);
-    assert_eq!(
-        session.talk.texts("tool_use"),
-        ["Bash: echo hello > hello.txt; cat hello.txt"]
-    );
+    assert_eq!(session.talk.texts("tool_use"), ["Bash: echo hello > hello.txt; cat hello.txt"]);
     assert_eq!(session.talk.texts("tool_result"), ["hello\n"]);
     assert_eq!(session.talk.texts("text").last(), Some(&"written"));
     assert_eq!(session.close().code(), Some(0));
@@ -185,16 +163,8 @@ fn a_plain_message_gets_an_honest_answer() {
     let result = session.turn("say hello");
     assert!(!result.is_error);
     assert!(result.text.contains("I am not a model"), "{}", result.text);
-    assert!(
-        result.text.contains("run: echo hello > hello.txt"),
-        "{}",
-        result.text
-    );
-    assert!(
-        result.text.contains("has in its workspace: nothing"),
-        "{}",
-        result.text
-    );
+    assert!(result.text.contains("run: echo hello > hello.txt"), "{}", result.text);
+    assert!(result.text.contains("has in its workspace: nothing"), "{}", result.text);
     let identified = session.talk.actions.iter().find_map(|action| match action {
         Action::Identified { provider, model } => Some((provider.as_str(), model.as_str())),
         _ => None,
@@ -209,10 +179,7 @@ fn a_failing_command_is_shown_and_counted() {
     let result = session.turn("run: echo out; echo err >&2; exit 3\nrun: true\nSay: on");
     assert!(!result.is_error);
     assert_eq!(result.text, "on\n(1 of 2 commands failed)");
-    assert_eq!(
-        session.talk.texts("tool_result")[0],
-        "Exit code 3\nout\nerr\n"
-    );
+    assert_eq!(session.talk.texts("tool_result")[0], "Exit code 3\nout\nerr\n");
 }
 
 #[test]
@@ -241,14 +208,8 @@ fn failures_are_of_the_kind_the_script_asks_for() {
     let mut session = Session::start(folder.path(), "allowlist");
     let failed = session.turn("fail: no luck\nrun: touch made");
     assert_eq!((failed.is_error, failed.failure), (true, Failure::None));
-    assert_eq!(
-        (failed.text.as_str(), failed.reason.as_str()),
-        ("no luck", "failed")
-    );
-    assert_eq!(
-        session.turn("api-error: 529 busy").failure,
-        Failure::Overloaded
-    );
+    assert_eq!((failed.text.as_str(), failed.reason.as_str()), ("no luck", "failed"));
+    assert_eq!(session.turn("api-error: 529 busy").failure, Failure::Overloaded);
     assert_eq!(session.turn("api-error: 400").failure, Failure::Rejected);
     assert!(session.turn("wait: soon").is_error);
     assert!(!folder.path().join("work/made").exists());
@@ -258,14 +219,9 @@ fn failures_are_of_the_kind_the_script_asks_for() {
 fn usage_is_reported_per_turn() {
     let folder = folder();
     let mut session = Session::start(folder.path(), "allowlist");
-    let first = session
-        .turn("usage: in=100 out=20 usd=0.5\nusage: in=1 cache_read=7")
-        .usage;
+    let first = session.turn("usage: in=100 out=20 usd=0.5\nusage: in=1 cache_read=7").usage;
     assert_eq!((first.input_tokens, first.output_tokens), (101, 20));
-    assert_eq!(
-        (first.cache_read_tokens, first.cost_micro_usd),
-        (7, 500_000)
-    );
+    assert_eq!((first.cache_read_tokens, first.cost_micro_usd), (7, 500_000));
     let second = session.turn("say: nothing").usage;
     assert_eq!((second.input_tokens, second.cost_micro_usd), (0, 0));
 }
@@ -275,19 +231,11 @@ fn memory_and_transcript_outlive_the_process() {
     let folder = folder();
     let mut session = Session::start(folder.path(), "allowlist");
     session.turn("remember: colour=green");
-    assert_eq!(
-        session.turn("recall: size").text,
-        "I remember nothing about size."
-    );
+    assert_eq!(session.turn("recall: size").text, "I remember nothing about size.");
     assert_eq!(session.close().code(), Some(0));
     let mut again = Session::start(folder.path(), "allowlist");
     assert_eq!(again.turn("recall: colour").text, "colour = green");
-    assert!(
-        again
-            .turn("hello")
-            .text
-            .contains("3 turns of this conversation came before")
-    );
+    assert!(again.turn("hello").text.contains("3 turns of this conversation came before"));
 }
 
 #[test]
@@ -302,11 +250,7 @@ fn an_interrupt_ends_a_wait_and_a_command_but_not_the_process() {
         });
         session.interrupt();
         let result = session.ended();
-        assert_eq!(
-            (result.is_error, result.reason.as_str()),
-            (true, "aborted_tools"),
-            "{script}"
-        );
+        assert_eq!((result.is_error, result.reason.as_str()), (true, "aborted_tools"), "{script}");
     }
     assert_eq!(session.turn("say: alive").text, "alive");
 }
@@ -318,23 +262,17 @@ fn a_message_given_meanwhile_is_a_turn_of_its_own() {
     session.give("run: true\nsay: first");
     session.give("say: second");
     session.until(|talk| talk.ended().len() == 2);
-    let texts: Vec<String> = session
-        .talk
-        .ended()
-        .iter()
-        .map(|result| result.text.clone())
-        .collect();
+    let texts: Vec<String> =
+        session.talk.ended().iter().map(|result| result.text.clone()).collect();
     assert_eq!(texts, ["first", "second"]);
 }
 
 #[test]
 fn crash_and_exit_end_the_process_without_a_result() {
     use std::os::unix::process::ExitStatusExt;
-    for (script, code, signal) in [
-        ("crash", None, Some(9)),
-        ("exit: 3", Some(3), None),
-        ("exit: 0", Some(0), None),
-    ] {
+    for (script, code, signal) in
+        [("crash", None, Some(9)), ("exit: 3", Some(3), None), ("exit: 0", Some(0), None)]
+    {
         let folder = folder();
         let mut session = Session::start(folder.path(), "allowlist");
         session.give(script);
@@ -352,9 +290,7 @@ fn ignored_signals_do_not_end_it() {
     let mut session = Session::start(folder.path(), "allowlist");
     session.turn("ignore-signals");
     let id = session.child.id().to_string();
-    let result = session.turn(&format!(
-        "run: kill -TERM {id}; kill -INT {id}; kill -HUP {id}"
-    ));
+    let result = session.turn(&format!("run: kill -TERM {id}; kill -INT {id}; kill -HUP {id}"));
     assert_eq!(result.text, "1 of 1 commands succeeded");
     assert_eq!(session.turn("say: still here").text, "still here");
 }
@@ -364,11 +300,7 @@ fn closing_the_input_lets_the_running_turn_end() {
     let folder = folder();
     let mut session = Session::start(folder.path(), "allowlist");
     session.give("wait: 50ms\nsay: finished\nfail: with this");
-    assert_eq!(
-        session.close().code(),
-        Some(1),
-        "the code follows the last result"
-    );
+    assert_eq!(session.close().code(), Some(1), "the code follows the last result");
     assert_eq!(session.talk.ended()[0].text, "with this");
 }
 
@@ -384,22 +316,11 @@ fn a_line_that_is_no_json_ends_the_process() {
 #[test]
 fn its_launch_mounts_this_program_and_needs_no_model() {
     let input = super::input(1, "hello");
-    let launch = runner("scripted")
-        .launch(&job("allowlist"), &input)
-        .expect("it is built in");
+    let launch = runner("scripted").launch(&job("allowlist"), &input).expect("it is built in");
     assert_eq!(launch.argv[..2], ["/opt/agent/hostler", "scripted-agent"]);
     assert_eq!(launch.binds[0].1, "/opt/agent/hostler");
     assert!(!launch.needs_model);
-    assert!(
-        runner("scripted")
-            .probe()
-            .is_ok_and(|text| text.starts_with("built in"))
-    );
+    assert!(runner("scripted").probe().is_ok_and(|text| text.starts_with("built in")));
     let secret = |value: &Value| value.as_str().is_some_and(|text| text.contains("sk-ant"));
-    assert!(
-        !launch
-            .env
-            .iter()
-            .any(|(_, value)| secret(&Value::from(value.clone())))
-    );
+    assert!(!launch.env.iter().any(|(_, value)| secret(&Value::from(value.clone()))));
 }

@@ -23,11 +23,7 @@ use super::Stop;
 pub enum Event {
     Line(String),
     InputEnded,
-    CommandEnded {
-        id: u32,
-        code: Option<i32>,
-        output: String,
-    },
+    CommandEnded { id: u32, code: Option<i32>, output: String },
 }
 
 /// Why a wait is over.
@@ -116,13 +112,10 @@ impl Channel {
     /// Wait for one event, or until a point in time.
     pub fn wait(&mut self, until: Option<Instant>) -> Result<Wake, Stop> {
         let event = match until {
-            None => self
-                .events
-                .recv()
-                .map_err(|_| RecvTimeoutError::Disconnected),
-            Some(until) => self
-                .events
-                .recv_timeout(until.saturating_duration_since(Instant::now())),
+            None => self.events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => {
+                self.events.recv_timeout(until.saturating_duration_since(Instant::now()))
+            }
         };
         match event {
             Ok(Event::Line(line)) => self.take(&line)?,
@@ -190,19 +183,13 @@ impl Channel {
         match line["type"].as_str() {
             Some("user") => {
                 let id = line["uuid"].as_str().map(str::to_owned);
-                let message = Message {
-                    id,
-                    text: message_text(&line["message"]["content"]),
-                };
+                let message = Message { id, text: message_text(&line["message"]["content"]) };
                 self.message_state(&message, "queued")?;
                 self.queue.push_back(message);
             }
             Some("control_response") => {
                 let response = &line["response"];
-                let id = response["request_id"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned();
+                let id = response["request_id"].as_str().unwrap_or_default().to_owned();
                 self.answers.push((id, response["response"].clone()));
             }
             Some("control_request") => self.request(&line)?,

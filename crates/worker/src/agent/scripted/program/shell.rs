@@ -36,15 +36,8 @@ pub fn start(command: &str, work_dir: &Path, events: Sender<Event>) -> io::Resul
     let (output, for_stdout) = io::pipe()?;
     let for_stderr = for_stdout.try_clone()?;
     let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", command])
-        .current_dir(work_dir)
-        .stdin(Stdio::null());
-    let child = shell
-        .stdout(for_stdout)
-        .stderr(for_stderr)
-        .process_group(0)
-        .spawn()?;
+    shell.args(["-c", command]).current_dir(work_dir).stdin(Stdio::null());
+    let child = shell.stdout(for_stdout).stderr(for_stderr).process_group(0).spawn()?;
     // It holds the writing ends of the pipe.
     drop(shell);
     let id = child.id();
@@ -97,9 +90,7 @@ pub fn die() -> i32 {
 fn signal_group(signal: &str, target: &str) {
     let script = "kill \"$1\" -- \"$2\" 2>/dev/null || kill \"$1\" \"$2\"";
     let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", script, "sh", signal, target])
-        .stdin(Stdio::null());
+    shell.args(["-c", script, "sh", signal, target]).stdin(Stdio::null());
     if let Err(error) = shell.stdout(Stdio::null()).stderr(Stdio::null()).status() {
         eprintln!("cannot send a signal: {error}");
     }
@@ -109,15 +100,9 @@ fn signal_group(signal: &str, target: &str) {
 /// without unsafe code; it is made here, so that only scripts that ask for it pay for it.
 pub fn ignore_signals() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let guard = runtime.enter();
-    for kind in [
-        SignalKind::terminate(),
-        SignalKind::interrupt(),
-        SignalKind::hangup(),
-    ] {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
         // The handler stays for the life of the process, also when the stream is dropped.
         drop(signal(kind)?);
     }
