@@ -63,6 +63,8 @@ impl Faults {
 
     /// How long the store takes to carry something out, or to say that it has.
     pub fn latency(&self, dice: &mut Dice) -> i64 {
-        if dice.chance(self.slow) { dice.range(20, 900) } else { dice.range(0, 4) }
+        // A store that is slow often is also slower than a worker's patience.
+        let high = if self.slow > 500 { 4_000 } else { 900 };
+        if dice.chance(self.slow) { dice.range(20, high) } else { dice.range(0, 4) }
     }
 }

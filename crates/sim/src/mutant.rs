@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use hostler_core::batch::{Batch, Committed, Find, Found, Write};
+use hostler_core::id::RunId;
 use hostler_core::input;
 use hostler_core::key::{Key, Loaded, Row};
 use hostler_core::run;
@@ -54,6 +55,7 @@ mutants! {
     CapIsIgnored by "cap";
     InputIsSettledTwice by "once";
     InputIsGivenTwice by "once";
+    InputIsTakenByTwoRuns by "once";
     ReceiptIsDropped by "once";
     InboxForgets by "lost";
     CancelIsForgotten by "lost" | "reply";
@@ -61,11 +63,14 @@ mutants! {
     TermStands by "lease";
     /// The lease of an execution that was settled is believed in.
     OldLeaseIsBelieved by "order" | "lease" | "cap" | "engine";
+    LeaseOutlivesItsAttempt by "lease";
     LeaseEndsEarly by "lease";
     FenceIsIgnored by "lease";
     AssignmentIsTakenTwice by "once";
     ChunksAreNumberedAnew by "order";
     WaiterIsForgotten by "lost";
+    WaiterIsCountedTwice by "cap";
+    RunIsOkWithoutATurn by "lost";
     LeasesAreForgotten by "lost" | "lease";
     DueIsForgotten by "lost";
 }
@@ -146,6 +151,10 @@ impl Mutant {
             Mutant::ReceiptIsDropped => {
                 batch.writes.retain(|write| !matches!(write.key, Key::Receipt(..)));
             }
+            Mutant::LeaseOutlivesItsAttempt => {
+                let is_removed = |write: &Write| write.row.is_none();
+                batch.writes.retain(|one| !matches!(one.key, Key::Lease(_)) || !is_removed(one));
+            }
             Mutant::TerminalRunRevives | Mutant::InputIsSettledTwice => {
                 self.write_again(disk, batch);
             }
@@ -185,6 +194,15 @@ impl Mutant {
                     instance.concurrency = before.concurrency;
                 }
             }
+            (Mutant::InputIsTakenByTwoRuns, Row::Input(input))
+                if input.outcome == Some(input::Outcome::Turn) =>
+            {
+                input.run_id = Some(RunId(uuid::Uuid::nil()));
+            }
+            (Mutant::WaiterIsCountedTwice, Row::Session(session)) if session.waiter_count > 0 => {
+                session.waiter_count += 1;
+            }
+            (Mutant::RunIsOkWithoutATurn, Row::Run(run)) => run.turn_count = 0,
             (Mutant::InboxForgets, Row::Task(task)) if task.inbox.len() > 1 => {
                 task.inbox.pop();
             }

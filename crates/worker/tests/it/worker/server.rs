@@ -134,7 +134,8 @@ impl State {
                 }
             }
             Said::Offer(offer) => {
-                assert!(offer.total >= self.offered, "an offer was taken back");
+                let all_back = offer.total == 0;
+                assert!(all_back || offer.total >= self.offered, "part of an offer taken back");
                 self.offered = offer.total;
                 self.assign_what_waits();
             }
