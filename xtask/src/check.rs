@@ -36,6 +36,7 @@ pub fn test() -> Result<(), String> {
         let tidied = tidy::run();
         tests(total)?;
         sim(&["--seeds".to_owned(), SEEDS.to_owned()])?;
+        sim(&["--mutants".to_owned()])?;
         smoke::run()?;
         tidied
     });
