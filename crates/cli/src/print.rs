@@ -53,10 +53,15 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 fn written(result: std::io::Result<()>) {
-    if let Err(error) = result
-        && error.kind() == ErrorKind::BrokenPipe
-    {
-        std::process::exit(i32::from(Exit::Unavailable.number()));
+    match result.map_err(|error| error.kind()) {
+        Ok(()) => {}
+        // Whoever read has seen enough, as with `head`.
+        Err(ErrorKind::BrokenPipe) => std::process::exit(0),
+        // What was to be said is lost, and nobody must take that for a success.
+        Err(kind) => {
+            let _ = writeln!(std::io::stderr(), "error: the output cannot be written: {kind}");
+            std::process::exit(i32::from(Exit::Unavailable.number()));
+        }
     }
 }
 

@@ -30,10 +30,13 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// How many executions of one of its classes may be live, when its config says.
-    pub fn max_concurrency(&self) -> Option<u32> {
-        let value = self.config.get("max_concurrency")?.as_u64()?;
-        Some(value.min(u64::from(limits::CONCURRENCY_MAX)) as u32)
+    /// How many executions of one of its classes may be live (DSP-6).
+    pub fn concurrency(&self) -> u32 {
+        let configured = self.config.get("max_concurrency").and_then(Value::as_u64);
+        match configured {
+            Some(count) => count.min(u64::from(limits::CONCURRENCY_MAX)) as u32,
+            None => limits::CONCURRENCY_DEFAULT,
+        }
     }
 
     pub fn text(&self, key: &str) -> Option<&str> {

@@ -43,7 +43,7 @@ pub struct Instance {
     pub pending: u32,
     pub running: u32,
     pub stopping: u32,
-    /// Its place in the fair order: grows by one with each claim.
+    /// Its place in the fair order: when it was claimed from last, in milliseconds.
     pub pass: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -95,7 +95,7 @@ impl Instance {
             lane: None,
             runtime_type: RuntimeType::Gvisor,
             status: Health::Healthy,
-            concurrency: agent.max_concurrency().unwrap_or(limits::CONCURRENCY_DEFAULT),
+            concurrency: agent.concurrency(),
             failed_attempt_threshold: limits::FAILED_ATTEMPT_THRESHOLD,
             queued: 0,
             parked: 0,

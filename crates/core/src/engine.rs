@@ -234,7 +234,10 @@ impl Engine {
                 self.offers.connect(worker, connected);
                 self.ready = true;
             }
-            Input::Disconnected { worker, link } => self.offers.disconnect(&worker, link),
+            Input::Disconnected { worker, link } => {
+                self.offers.disconnect(&worker, link);
+                self.ready = true;
+            }
             Input::Offered { worker, link, total } => {
                 self.offers.offer(&worker, link, total);
                 self.ready = true;
@@ -367,6 +370,10 @@ impl Engine {
                 }
                 for (worker, renewal) in workers {
                     self.watch(worker, renewal);
+                }
+                if self.inbox.is_empty() {
+                    // Many workers are watched, and none can be given up yet: others have a turn.
+                    self.due_at = self.due_at.max(self.now + limits::DUE_PAUSE);
                 }
                 self.begin_commands();
             }

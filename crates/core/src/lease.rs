@@ -43,6 +43,9 @@ pub struct Lease {
     pub term: u64,
     pub state: State,
     pub turn: Turn,
+    /// Turns that the agent has ended in this execution.
+    #[serde(default)]
+    pub ended_turns: u32,
     /// The next log chunk expected: a smaller number was stored already.
     pub next_chunk: u64,
 }

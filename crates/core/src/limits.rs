@@ -67,6 +67,8 @@ const _: () = assert!(LEASE.0 < TAKEOVER_MAX.0, "a lease ends before takeover is
 pub const BATCH_COMMANDS_MAX: usize = 512;
 /// Rows of the engine's cache in each of its two generations, at about 1 KiB a row.
 pub const CACHE_ROWS_MAX: usize = 8_192;
+/// How long nothing is looked for that is due, when what was found must be waited for.
+pub const DUE_PAUSE: Span = Span::millis(100);
 /// How often a batch is decided again after another server's commit got in between.
 pub const DECIDE_RETRIES_MAX: u32 = 8;
 /// Tasks looked for in one search of ready work.

@@ -10,6 +10,8 @@ mod cancel;
 mod claim;
 #[path = "it/inputs.rs"]
 mod inputs;
+#[path = "it/losses.rs"]
+mod losses;
 #[path = "it/machines.rs"]
 mod machines;
 #[path = "it/report.rs"]

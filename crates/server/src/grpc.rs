@@ -39,8 +39,15 @@ use crate::http::TokenHash;
 /// Frames of one worker whose answers are outstanding: enough to keep a round full, few enough
 /// that a worker that does not read is noticed at once.
 const ANSWERS_MAX: usize = 256;
-/// A whole batch of log chunks with its framing.
-const FRAME_BYTES_MAX: usize = 8 << 20;
+/// A whole batch of log chunks, or the largest input (ACC-8), with its framing. The worker reads
+/// frames of the same size.
+const FRAME_BYTES_MAX: usize = 32 << 20;
+
+const _: () = assert!(
+    limits::MESSAGE_BYTES_MAX + limits::ATTACHMENTS_BYTES_MAX + limits::CONFIG_BYTES_MAX
+        < FRAME_BYTES_MAX / 2,
+    "an assignment fits a frame"
+);
 
 pub type Service = WorkerServiceServer<Workers>;
 

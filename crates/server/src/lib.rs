@@ -10,6 +10,7 @@
 
 mod clock;
 pub mod config;
+mod depth;
 mod driver;
 mod grpc;
 mod http;

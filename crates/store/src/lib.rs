@@ -45,6 +45,8 @@ pub trait Store: Send + Sync {
     fn scan(&self, query: &Query) -> Result<Page, Error>;
     /// Records of a task's stream, in order.
     fn read(&self, range: &LogRange) -> Result<Vec<Sequenced>, Error>;
+    /// The last `seq` of a task's stream; 0 when there is none.
+    fn end(&self, task: hostler_core::id::TaskId) -> Result<u64, Error>;
 }
 
 /// What went wrong, and what is known of the write.

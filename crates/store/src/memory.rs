@@ -129,6 +129,12 @@ impl Store for Memory {
         let start = records.partition_point(|record| record.seq <= range.after);
         Ok(records[start..].iter().take(range.limit).cloned().collect())
     }
+
+    fn end(&self, task: TaskId) -> Result<u64, Error> {
+        let state = self.lock();
+        let last = state.streams.get(&task).and_then(|records| records.last());
+        Ok(last.map_or(0, |last| last.seq - 1 + derived::width(&last.record)))
+    }
 }
 
 impl State {

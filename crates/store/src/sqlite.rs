@@ -122,7 +122,12 @@ impl Store for Sqlite {
     }
 
     fn load(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
-        read::load(&self.writer(), keys)
+        // A reader sees what was committed before; the writer serves when all are busy, so that
+        // the engine never waits behind somebody's long list.
+        match self.readers.iter().find_map(|reader| reader.try_lock().ok()) {
+            Some(reader) => read::load(&reader, keys),
+            None => read::load(&self.writer(), keys),
+        }
     }
 
     fn find(&self, find: &Find) -> Result<Found, Error> {
@@ -139,6 +144,10 @@ impl Store for Sqlite {
 
     fn read(&self, range: &LogRange) -> Result<Vec<Sequenced>, Error> {
         log::read(&self.reader(), range)
+    }
+
+    fn end(&self, task: hostler_core::id::TaskId) -> Result<u64, Error> {
+        log::end(&self.reader(), task)
     }
 }
 

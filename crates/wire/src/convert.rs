@@ -146,6 +146,11 @@ impl From<waiting::WaitingOn> for WaitingOn {
     }
 }
 
+/// The run that an input belongs to; one that begins a new run has none yet.
+fn live_run(task: &Task, input: &Input) -> Option<json::RunId> {
+    task.target_run_id.filter(|_| input.delivery != hostler_core::input::Delivery::Restarted)
+}
+
 /// The answer to a command. `first_input` is the task's first one, where it is known: for a new
 /// task it is the command's own.
 pub fn accepted(accepted: &Accepted, first_input: Option<&Input>) -> json::Accepted {
@@ -155,7 +160,7 @@ pub fn accepted(accepted: &Accepted, first_input: Option<&Input>) -> json::Accep
     json::Accepted {
         accepted: true,
         idempotent_hit: *idempotent_hit,
-        run_id: task.target_run_id,
+        run_id: live_run(task, input),
         task: self::task(task, first, waiting_on),
         outcome: is_input.then_some(input.delivery),
         input: is_input.then(|| self::input(input)),
@@ -170,7 +175,7 @@ pub fn input_accepted(accepted: &Accepted, first_input: Option<&Input>) -> json:
     json::InputAccepted {
         accepted: true,
         idempotent_hit: *idempotent_hit,
-        run_id: task.target_run_id,
+        run_id: live_run(task, input),
         task: self::task(task, first, waiting_on),
         outcome: input.delivery,
         input: self::input(input),

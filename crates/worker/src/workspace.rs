@@ -24,7 +24,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::agent::{Refusal, WORKSPACE_DIR};
 use crate::config::{Dirs, private_dir};
-use crate::sandbox::{Bind, Workspace};
+use crate::sandbox::Workspace;
 
 /// A name longer than this is hashed; file systems take 255 bytes.
 const NAME_BYTES_MAX: usize = 100;
@@ -69,14 +69,16 @@ impl Access {
     }
 }
 
+/// Folders of the machine itself: programs, settings, the sockets of its services.
+const SYSTEM_DIRS: [&str; 8] =
+    ["/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr", "/var/run"];
+
 /// What a sandbox gets as its workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     pub workspace: Workspace,
     /// A folder inside that exists.
     pub cwd: String,
-    /// What hides the worker's own data where an offered folder holds it.
-    pub masks: Vec<Bind>,
 }
 
 /// The workspaces and sessions kept below a data directory.
@@ -122,10 +124,10 @@ impl Keeper {
         };
         if access == Access::None {
             let cwd = WORKSPACE_DIR.to_owned();
-            return Ok(Room { workspace, cwd, masks: Vec::new() });
+            return Ok(Room { workspace, cwd });
         }
         self.make(folder, cwd)?;
-        Ok(Room { workspace, cwd: cwd.to_owned(), masks: self.masks(folder)? })
+        Ok(Room { workspace, cwd: cwd.to_owned() })
     }
 
     fn offered(&self, dir: &str) -> Result<PathBuf, Error> {
@@ -154,28 +156,26 @@ impl Keeper {
                  or the task can use the workspace's own folder (--no-dir)"
             ));
         }
-        let system = ["/dev", "/proc", "/sys"].iter().any(|root| path.starts_with(root));
+        let system = SYSTEM_DIRS.iter().any(|root| path.starts_with(root));
         if path == Path::new("/") || system {
             return refused(format!("{} cannot be a workspace", path.display()));
         }
         if path.starts_with(&self.data_dir) {
             return refused(format!("{} belongs to the worker itself", path.display()));
         }
+        // Nothing that hides the data inside would hold: an agent can rename the folders above it.
+        if self.data_dir.starts_with(&path) {
+            return refused(format!(
+                "{} holds the worker's own data in {}: offer a folder below it, keep the data \
+                 elsewhere (--data-dir), or use the workspace's own folder (--no-dir)",
+                path.display(),
+                self.data_dir.display()
+            ));
+        }
         Ok(path)
     }
 
     /// The worker's data directory within an offered folder is covered by an empty one.
-    fn masks(&self, folder: &Path) -> Result<Vec<Bind>, Error> {
-        let Ok(below) = self.data_dir.strip_prefix(folder) else { return Ok(Vec::new()) };
-        let Some(below) = below.to_str() else {
-            return refused(format!("{} holds the worker's own data", folder.display()));
-        };
-        let empty = self.data_dir.join("empty");
-        private_dir(&empty)?;
-        let inside = format!("{WORKSPACE_DIR}/{below}");
-        Ok(vec![Bind { host: empty, inside, writable: false }])
-    }
-
     fn make(&self, folder: &Path, cwd: &str) -> Result<(), Error> {
         let Ok(below) = Path::new(cwd).strip_prefix(WORKSPACE_DIR) else {
             return refused(format!("`{cwd}` is not below {WORKSPACE_DIR}"));

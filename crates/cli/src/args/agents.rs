@@ -37,7 +37,7 @@ pub enum Agents {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Delete an agent that has no live work.
+    /// Delete an agent: its key becomes free, and its tasks go on to their end.
     Delete { agent: String },
     /// The config that a new agent with this key starts from.
     Defaults { key: Option<String> },

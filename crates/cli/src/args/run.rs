@@ -25,7 +25,7 @@ pub struct RunArgs {
     pub lane: Option<String>,
     #[arg(long, value_enum)]
     pub priority: Option<Priority>,
-    /// Working time in milliseconds; 0: no limit.
+    /// Working time of each attempt in milliseconds; 0: no limit.
     #[arg(long, value_name = "MS")]
     pub timeout_ms: Option<i64>,
     /// The policy, such as '{"network_enabled": false}'.

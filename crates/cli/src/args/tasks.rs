@@ -64,7 +64,7 @@ pub struct SendArgs {
     pub task: String,
     /// What to say; `-` reads it from standard input.
     pub message: String,
-    /// `queue`, `followup`, `collect`, `steer`, `steer-backlog` or `interrupt`.
+    /// `followup` or `queue`: a later turn of its own, in the order of coming.
     #[arg(long, default_value = "followup")]
     pub mode: String,
     /// Refused when another run is live.

@@ -57,8 +57,12 @@ fn tell(local: &Local, json: bool) -> anyhow::Result<()> {
     if json {
         print::json(&json!({ "url": url, "token": token, "data_dir": dir.to_string() }))?;
     } else {
-        // For a shell: copied as it is, or `eval`ed.
-        print::out(format!("export HOSTLER_URL={url} HOSTLER_TOKEN={token}"));
+        // For a shell: copied as it is, or `eval`ed. A token that was given is known already, and
+        // not to be found in somebody's log.
+        match local.note.token_file {
+            Some(_) => print::out(format!("export HOSTLER_URL={url} HOSTLER_TOKEN={token}")),
+            None => print::out(format!("export HOSTLER_URL={url}")),
+        }
         print::err(format!("{} {url}  {}", green("hostler runs"), dim(&format!("data in {dir}"))));
     }
     std::thread::spawn(move || {

@@ -47,12 +47,11 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         return txn.put_task(task);
     }
     let agent = txn.known(txn.agent(task.agent_id))?;
-    let Some(chosen) = choose(txn, &agent, &instance) else { return Ok(()) };
-    if !reserve(txn, &chosen)? {
-        return Ok(());
-    }
+    let Some(chosen) = choose(txn, &agent, &instance)? else { return Ok(()) };
+    reserve(txn, &chosen)?;
 
-    instance.pass += 1;
+    // Served last, looked at last: neither a new class nor one that was idle has credit (DSP-2).
+    instance.pass = (instance.pass + 1).max(u64::try_from(txn.now.0).unwrap_or(0));
     txn.put_instance(instance);
     session.term += 1;
     let mut run = match open_run(txn, &task)? {
@@ -78,6 +77,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         term: session.term,
         state: lease::State::Granted,
         turn: Turn::Given(input_id),
+        ended_turns: 0,
         next_chunk: 0,
     };
     let resume = session.begun;
@@ -123,38 +123,42 @@ struct Chosen {
 }
 
 /// Of the workers that fit, one that has the agent's program before one that has not (it refuses
-/// and says what is missing), then the one with most free slots.
-fn choose(txn: &Txn<'_>, agent: &Agent, instance: &Instance) -> Option<Chosen> {
+/// and says what is missing), then the one with most free slots. A connection may outlive its
+/// worker: only those that the store knows as available count.
+fn choose(txn: &Txn<'_>, agent: &Agent, instance: &Instance) -> Decided<Option<Chosen>> {
     let runner = agent.text("runner").unwrap_or_default();
     let fallback = txn.config.fallback_runtime.as_deref();
-    txn.offers
-        .connected()
-        .filter_map(|(worker_id, connected)| {
-            let free = txn.free_slots(worker_id);
-            let (runtime, note) = fit(&connected.offer, instance.runtime_type, fallback)?;
-            let has_runner = connected.offer.runners.iter().any(|offered| offered == runner);
-            (free > 0).then_some(((has_runner, free), worker_id, connected, runtime, note))
-        })
-        .max_by(|a, b| a.0.cmp(&b.0).then_with(|| b.1.cmp(a.1)))
-        .map(|(_, worker_id, connected, runtime, note)| Chosen {
-            worker_id: worker_id.clone(),
-            link: connected.link,
-            incarnation: connected.incarnation,
-            runtime,
-            note,
-        })
+    let mut best: Option<((bool, u32), Chosen)> = None;
+    for (worker_id, connected) in txn.offers.connected() {
+        let free = txn.free_slots(worker_id);
+        let fitting = fit(&connected.offer, instance.runtime_type, fallback).filter(|_| free > 0);
+        let Some((runtime, note)) = fitting else { continue };
+        let current = txn.worker(worker_id.clone())?.is_some_and(|worker| {
+            worker.incarnation == connected.incarnation && worker.status == Status::Available
+        });
+        let has_runner = connected.offer.runners.iter().any(|offered| offered == runner);
+        let rank = (has_runner, free);
+        if current && best.as_ref().is_none_or(|(known, _)| rank > *known) {
+            let chosen = Chosen {
+                worker_id: worker_id.clone(),
+                link: connected.link,
+                incarnation: connected.incarnation,
+                runtime,
+                note,
+            };
+            best = Some((rank, chosen));
+        }
+    }
+    Ok(best.map(|(_, chosen)| chosen))
 }
 
 /// Counts the grant on the worker's row. The write's guard is what makes a claim fail that races
 /// with the worker's next incarnation or its loss, on whichever server those were noticed.
-fn reserve(txn: &mut Txn<'_>, chosen: &Chosen) -> Decided<bool> {
-    let current = txn.worker(chosen.worker_id.clone())?.filter(|worker| {
-        worker.incarnation == chosen.incarnation && worker.status == Status::Available
-    });
-    let Some(mut worker) = current else { return Ok(false) };
+fn reserve(txn: &mut Txn<'_>, chosen: &Chosen) -> Decided<()> {
+    let mut worker = txn.known(txn.worker(chosen.worker_id.clone()))?;
     worker.grant_count += 1;
     txn.put_worker(worker);
-    Ok(true)
+    Ok(())
 }
 
 /// The runtime that a worker would use for a policy, and why when it is another than asked for.
@@ -300,17 +304,21 @@ pub(crate) fn wake_waiter(txn: &mut Txn<'_>, session: &Session) -> Decided<()> {
     };
     let waits =
         |task: &Task| task.state == task::State::Queued && task.parked == Some(Parked::Session);
-    // Those that this round has parked, and the first one of the store's that still waits.
     let mut waiting = txn.tasks_of_round(session);
-    waiting.retain(waits);
     for id in waiters {
-        let task = txn.known(txn.task(id))?;
-        if waits(&task) {
-            waiting.push(task);
+        waiting.push(txn.known(txn.task(id))?);
+    }
+    waiting.retain(waits);
+    waiting.sort_by_key(|task| (task.queued_at, task.id));
+    // The first that its class lets start: one that its class keeps back would keep back all.
+    let mut next = waiting.first().cloned();
+    for task in waiting {
+        if txn.known(txn.instance(task.instance_key.clone()))?.room() > 0 {
+            next = Some(task);
             break;
         }
     }
-    match waiting.into_iter().min_by_key(|task| (task.queued_at, task.id)) {
+    match next {
         Some(next) => txn.put_task(Task { parked: None, ..next }),
         None => Ok(()),
     }

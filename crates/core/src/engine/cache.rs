@@ -25,8 +25,8 @@ impl Cache {
     }
 
     pub fn put(&mut self, key: Key, version: Version, row: Arc<Row>) {
-        // Written once and read by nobody.
-        if matches!(*row, Row::Snapshot(_)) {
+        if !is_kept(&row) {
+            self.forget(&key);
             return;
         }
         if self.young.len() >= limits::CACHE_ROWS_MAX {
@@ -44,5 +44,16 @@ impl Cache {
     pub fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
+    }
+}
+
+/// Snapshots are written once and read by nobody; a large input would be worth a thousand rows.
+fn is_kept(row: &Row) -> bool {
+    match row {
+        Row::Snapshot(_) => false,
+        Row::Input(input) => {
+            input.message.len() <= limits::TEXT_BYTES_MAX && input.attachments.is_empty()
+        }
+        _ => true,
     }
 }

@@ -15,6 +15,8 @@ crate::text::words! {
 crate::text::words! {
     pub enum Event {
         Take => "take",
+        /// The process ended before the agent took it: it waits again.
+        Return => "return",
         Settle => "settle",
     }
 }
@@ -24,6 +26,7 @@ impl State {
         use State::*;
         Ok(match (self, event) {
             (Waiting, Event::Take) => Taken,
+            (Taken, Event::Return) => Waiting,
             (Waiting | Taken, Event::Settle) => Settled,
             _ => return illegal!("input", self, event),
         })

@@ -77,7 +77,7 @@ pub(crate) fn decide(
         return accept::repeated(txn, &receipt, &hash, &key);
     }
     if let Some(expected) = submit.expected_run_id {
-        check_expected(&task, expected)?;
+        check_expected(txn, &task, expected)?;
     }
     let receipt_key = Key::Receipt(workspace, task.agent_id, key.clone());
     let submission = Submission {
@@ -94,8 +94,13 @@ pub(crate) fn decide(
     Ok(Accepted { task, input, idempotent_hit: false, is_input: true, waiting_on })
 }
 
-fn check_expected(task: &Task, expected: RunId) -> Result<(), Rejection> {
-    let live = task.target_run_id.filter(|_| task.state == task::State::Running);
+/// A run is live until it has ended, also between two of its attempts.
+fn check_expected(txn: &Txn<'_>, task: &Task, expected: RunId) -> Decided<()> {
+    let target = match task.target_run_id {
+        Some(id) => txn.run(id)?,
+        None => None,
+    };
+    let live = target.filter(|run| !run.status.is_terminal()).map(|run| run.id);
     if live == Some(expected) {
         return Ok(());
     }
@@ -103,7 +108,7 @@ fn check_expected(task: &Task, expected: RunId) -> Result<(), Rejection> {
         Some(live) => format!("the live run is {live}, not {expected}"),
         None => format!("no run is live; {expected} was expected"),
     };
-    Err(Rejection::field(Code::ExpectedRun, "expected_run_id", text))
+    Err(Rejection::field(Code::ExpectedRun, "expected_run_id", text).into())
 }
 
 /// INP-2. What this version cannot do yet is refused by name, never done as something else.
@@ -137,6 +142,14 @@ pub(crate) fn enqueue(
         return Err(Rejection::new(Code::InboxFull, text).into());
     }
     let restarts = !matches!(task.state, task::State::Queued | task::State::Running);
+    if restarts {
+        // What runs goes on to its end; nothing new begins for an agent that is switched off.
+        let agent = txn.known(txn.agent(task.agent_id))?;
+        if !agent.active {
+            let text = format!("the agent {:?} is not active", agent.agent_key);
+            return Err(Rejection::field(Code::AgentInactive, "agent_id", text).into());
+        }
+    }
     let delivery = if restarts { Delivery::Restarted } else { Delivery::Queued };
     let input = Input {
         id: InputId(txn.ids.uuid()),

@@ -4,13 +4,13 @@
 use serde_json::json;
 
 use super::outcome::{Cause, Failure, Outcome, outcome};
-use super::{Run, state::Event};
+use super::{Run, Status, state::Event};
 use crate::attempt;
 use crate::capacity::claim::{detail, wake_waiter};
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::id::InputId;
 use crate::input::{self, submit};
-use crate::lease::{self, Lease};
+use crate::lease::{self, Lease, Turn};
 use crate::limits;
 use crate::task::{self, Parked, Task};
 use crate::text::shortened;
@@ -34,10 +34,11 @@ pub(crate) fn finish(
     };
     let input_id = lease.turn.input_id();
     let unstarted = lease.state == lease::State::Granted;
+    let (lease_turn, ended_turns) = (lease.turn.clone(), lease.ended_turns);
     lease.state = legal(lease.state.next(event));
     txn.put_lease(lease)?;
 
-    run.loss_count += u32::from(*cause == Cause::Lost);
+    run.loss_count += u32::from(*cause == Cause::Lost && !unstarted);
     if outcome.failure == Some(Failure::Lost) && run.loss_count >= limits::POISON_LOSSES_MAX {
         let error = format!("set aside: it lost {} workers", run.loss_count);
         outcome.failure = Some(Failure::Poisoned);
@@ -55,6 +56,19 @@ pub(crate) fn finish(
     if retries {
         retry(txn, &mut task, run, input_id, &outcome);
         return txn.put_task(task);
+    }
+    // A lost worker may have given it to the agent without our knowing, and so may the worker of
+    // an attempt before this one.
+    if let Turn::Given(next) = lease_turn
+        && *cause != Cause::Lost
+        && ended_turns > 0
+        && outcome.event != Event::Cancel
+        && outcome.failure != Some(Failure::Poisoned)
+        && give_back(txn, &mut task, &mut run, next)?
+        && run.status == Status::Running
+    {
+        // The turn before was done well, or there would have been no next one.
+        outcome = Outcome::succeeded();
     }
     end_run(txn, &mut task, run, &outcome)?;
     settle_task(txn, &mut task, &outcome)?;
@@ -83,6 +97,21 @@ fn end_attempt(txn: &mut Txn<'_>, lease: &Lease, cause: &Cause, outcome: &Outcom
     Ok(())
 }
 
+/// A later input of a run that the agent never took waits again, before the others, and has a run
+/// of its own. Whether it was so.
+fn give_back(txn: &mut Txn<'_>, task: &mut Task, run: &mut Run, id: InputId) -> Decided<bool> {
+    let mut input = txn.known(txn.input(id))?;
+    if input.state != input::State::Taken {
+        return Ok(false);
+    }
+    input.state = legal(input.state.next(input::state::Event::Return));
+    input.run_id = None;
+    txn.put_input(input);
+    task.inbox.insert(0, id);
+    run.input_id = None;
+    Ok(true)
+}
+
 /// The run waits for its next attempt, through dispatch like everything else (RUN-7). It keeps
 /// its session, so nothing else runs on it meanwhile.
 fn retry(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, input_id: InputId, outcome: &Outcome) {
@@ -92,8 +121,8 @@ fn retry(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, input_id: InputId, ou
     // The turn is given again, also one that the agent had ended in an error.
     run.input_id = Some(input_id);
     let delay_ms = run.policy.retry.delay_ms;
+    // It keeps its place: what was taken once is taken up again before what has waited less.
     task.state = legal(task.state.next(task::state::Event::Requeue));
-    task.queued_at = Some(txn.now);
     if delay_ms > 0 {
         task.parked = Some(Parked::Timer);
         task.wake_at = Some(txn.now + Span::millis(delay_ms as i64));

@@ -87,6 +87,11 @@ impl Outcome {
         Outcome { event: Event::Cancel, failure: None, error, waiting_for_input: false }
     }
 
+    pub fn succeeded() -> Self {
+        let event = Event::Succeed;
+        Outcome { event, failure: None, error: None, waiting_for_input: false }
+    }
+
     fn failed(failure: Failure, error: String) -> Self {
         let event = match failure {
             Failure::Timeout => Event::TimeOut,

@@ -225,6 +225,7 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
         txn.put_input(input.clone());
         run.input_id = Some(next);
         lease.turn = Turn::Given(next);
+        lease.ended_turns += 1;
         txn.put_task(task)?;
         Verdict::Next(Box::new(input))
     } else {

@@ -63,7 +63,9 @@ struct Request {
     session_id: Option<SessionId>,
     policy: Policy,
     policy_given: bool,
+    timeout_given: bool,
     priority: Priority,
+    priority_given: bool,
     details: Details,
     attachments: Vec<Value>,
     body_hash: String,
@@ -200,12 +202,18 @@ fn ensure_instance(
     lane: Option<&str>,
     policy: &Policy,
 ) -> Decided<()> {
-    if txn.instance(key.to_owned())?.is_none() {
-        let mut instance = Instance::new(key.to_owned(), agent, txn.now);
-        instance.lane = lane.map(str::to_owned);
-        instance.runtime_type = policy.runtime_type;
-        txn.put_instance(instance);
-    }
+    let mut instance = match txn.instance(key.to_owned())? {
+        Some(instance) => instance,
+        None => {
+            let mut instance = Instance::new(key.to_owned(), agent, txn.now);
+            instance.lane = lane.map(str::to_owned);
+            instance.runtime_type = policy.runtime_type;
+            instance
+        }
+    };
+    // The agent's config may have changed since the class was used last (DSP-6).
+    instance.concurrency = agent.concurrency();
+    txn.put_instance(instance);
     Ok(())
 }
 
@@ -233,6 +241,12 @@ fn follow_up(
     }
     if request.details.lane.is_some() && request.details.lane != task.details.lane {
         return Err(conflict("lane").into());
+    }
+    if request.timeout_given && request.details.timeout_ms != task.details.timeout_ms {
+        return Err(conflict("timeout_ms").into());
+    }
+    if request.priority_given && request.priority != task.priority {
+        return Err(conflict("priority").into());
     }
     if request.details.dir.is_some() && request.details.dir != task.details.dir {
         return Err(conflict("dir").into());
@@ -293,8 +307,10 @@ fn parse(accept: &Accept) -> Result<Request, Rejection> {
         idempotency_key,
         session_id: session_id.map(SessionId),
         policy_given: accept.policy.is_some(),
+        timeout_given: accept.timeout_ms.is_some(),
         policy,
         priority,
+        priority_given: trimmed(accept.priority.clone()).is_some(),
         details: parse_details(accept, timeout_ms)?,
         attachments: accept.attachments.clone(),
         body_hash: receipt_hash(accept),

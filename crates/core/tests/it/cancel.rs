@@ -97,11 +97,11 @@ fn a_task_that_was_given_and_not_started_is_stopped_by_its_worker() {
               A is running, is being stopped
               w1 <- cancel A/1#1
             > concurrency A
-              of 1: queued 0 parked 0 pending 0 running 0 stopping 1 claims 1
+              of 1: queued 0 parked 0 pending 0 running 0 stopping 1 claims 1000001
             > end A stopped
               accepted
             > concurrency A
-              of 1: queued 0 parked 0 pending 0 running 0 stopping 0 claims 1
+              of 1: queued 0 parked 0 pending 0 running 0 stopping 0 claims 1000001
             =
               A cancelled (cancel) "cancelled by user" | A.1 dropped: cancelled
                 A/1 cancelled | #1 cancelled on w1 | turns 0 snapshots 2
@@ -135,7 +135,7 @@ fn a_start_that_crosses_the_cancel_changes_nothing() {
             > start A
               accepted
             > concurrency A
-              of 1: queued 0 parked 0 pending 0 running 0 stopping 1 claims 1
+              of 1: queued 0 parked 0 pending 0 running 0 stopping 1 claims 1000001
             > end A stopped
               accepted
             =

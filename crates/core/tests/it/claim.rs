@@ -27,11 +27,11 @@ fn a_claim_makes_run_attempt_lease_and_counts_together() {
               welcome
               w1 <- assign A/1#1 term 1 input A.1
             > concurrency A
-              of 1: queued 0 parked 0 pending 1 running 0 stopping 0 claims 1
+              of 1: queued 0 parked 0 pending 1 running 0 stopping 0 claims 1000001
             > start A
               accepted
             > concurrency A
-              of 1: queued 0 parked 0 pending 0 running 1 stopping 0 claims 1
+              of 1: queued 0 parked 0 pending 0 running 1 stopping 0 claims 1000001
             =
               A running | A.1 taken
                 A/1 running | #1 running on w1 | turns 0 snapshots 2
@@ -61,7 +61,7 @@ fn a_class_runs_one_at_a_time_unless_it_says_otherwise() {
             > accept B
               B is queued, B.1 queued
             > concurrency A
-              of 1: queued 1 parked 0 pending 1 running 0 stopping 0 claims 1
+              of 1: queued 1 parked 0 pending 1 running 0 stopping 0 claims 1000001
             > done A
               accepted
               accepted
@@ -102,7 +102,7 @@ fn an_agent_may_allow_more() {
             > accept C
               C is queued, C.1 queued
             > concurrency A
-              of 2: queued 1 parked 0 pending 2 running 0 stopping 0 claims 2
+              of 2: queued 1 parked 0 pending 2 running 0 stopping 0 claims 1000002
             =
               A running | A.1 taken
                 A/1 accepted | #1 pending on w1 | turns 0 snapshots 1
@@ -257,7 +257,7 @@ fn a_worker_is_given_no_more_than_it_offers() {
             > accept C
               C is queued, C.1 queued
             > concurrency A
-              of 5: queued 1 parked 0 pending 2 running 0 stopping 0 claims 2
+              of 5: queued 1 parked 0 pending 2 running 0 stopping 0 claims 1000002
             > done A
               accepted
               accepted

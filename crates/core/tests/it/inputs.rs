@@ -272,8 +272,11 @@ fn an_input_for_a_dropped_task_restarts_it() {
         agent a
         accept A retry=5
         worker w1 slots=9
+        start A
         worker w1 slots=9 anew
+        start A
         worker w1 slots=9 anew
+        start A
         worker w1 slots=9 anew
         input A
         done A
@@ -286,12 +289,18 @@ fn an_input_for_a_dropped_task_restarts_it() {
             > worker w1 slots=9
               welcome
               w1 <- assign A/1#1 term 1 input A.1
+            > start A
+              accepted
             > worker w1 slots=9 anew
               welcome
               w1 <- assign A/1#2 term 2 input A.1
+            > start A
+              accepted
             > worker w1 slots=9 anew
               welcome
               w1 <- assign A/1#3 term 3 input A.1
+            > start A
+              accepted
             > worker w1 slots=9 anew
               welcome
             > input A
@@ -304,7 +313,7 @@ fn an_input_for_a_dropped_task_restarts_it() {
               accepted
             =
               A done | A.1 dropped: run_failed | A.2 restarted
-                A/1 error poisoned | #1 error on w1 lost | #2 error on w1 lost | #3 error on w1 lost | turns 0 snapshots 6
+                A/1 error poisoned | #1 error on w1 lost | #2 error on w1 lost | #3 error on w1 lost | turns 0 snapshots 9
                 A/2 ok | #1 ok on w1 | turns 1 snapshots 3
         "#]],
     );

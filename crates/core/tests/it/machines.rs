@@ -118,10 +118,10 @@ fn inputs_move_by_their_table() {
     check(
         "input",
         expect![[r#"
-                   settle     take
-        waiting    settled    taken
-        taken      settled    .
-        settled    .          .
-    "#]],
+                       return     settle     take
+            waiting    .          settled    taken
+            taken      waiting    settled    .
+            settled    .          .          .
+        "#]],
     );
 }

@@ -167,7 +167,7 @@ impl Script {
                 format!("{} is {}, archived {}", task.id, task.state, task.archived_at.is_some())
             }
             Ok(Answer::Agent(agent)) => {
-                let max = agent.max_concurrency();
+                let max = agent.config.get("max_concurrency").and_then(serde_json::Value::as_u64);
                 self.names.insert(agent.id.0, format!("agent-{}", agent.agent_key));
                 format!("agent {} active {} max {max:?}", agent.agent_key, agent.active)
             }

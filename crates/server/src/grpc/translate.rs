@@ -1,5 +1,6 @@
 //! Between the frames of the worker protocol and the engine's commands.
 
+use crate::depth::nesting;
 use hostler_core::capacity::claim::Assignment;
 use hostler_core::command::Command;
 use hostler_core::id::{AttemptId, IncarnationId, InputId, WorkerId};
@@ -129,6 +130,11 @@ fn chunk(chunk: v1::LogChunk) -> Result<Chunk, Status> {
         let text = format!("a log chunk has at most {} records", limits::CHUNK_RECORDS_MAX);
         return Err(Status::invalid_argument(text));
     }
+    let bytes: usize = chunk.records.iter().map(|record| record.data.len()).sum();
+    if bytes > limits::CHUNK_BYTES_MAX {
+        let text = format!("the data of a log chunk has at most {} bytes", limits::CHUNK_BYTES_MAX);
+        return Err(Status::invalid_argument(text));
+    }
     let records: Result<Vec<Record>, Status> = chunk.records.into_iter().map(record).collect();
     Ok(Chunk {
         attempt_id: parse("attempt_id", &chunk.attempt_id)?,
@@ -143,6 +149,10 @@ fn record(record: v1::LogRecord) -> Result<Record, Status> {
         let text = format!("{:?} is no stream; allowed: {}", record.stream, Channel::list());
         Status::invalid_argument(text)
     })?;
+    if nesting(record.metadata_json.as_bytes()) > limits::PAYLOAD_DEPTH_MAX {
+        let text = "the metadata of a log record is nested too deep";
+        return Err(Status::invalid_argument(text));
+    }
     let metadata = match record.metadata_json.as_str() {
         "" => None,
         text => Some(serde_json::from_str::<Map<String, Value>>(text).map_err(|_| {
@@ -187,8 +197,6 @@ pub fn assignment(assignment: Assignment) -> v1::Assignment {
     keep("spawned_by", details.spawned_by.map(Value::from));
     keep("deliver", details.deliver.map(Value::from));
     keep("input_provenance", details.input_provenance.map(Value::from));
-    let attachments = Some(input.attachments.clone()).filter(|given| !given.is_empty());
-    keep("attachments", attachments.map(Value::from));
     let policy = &task.policy;
     v1::Assignment {
         attempt_id: lease.attempt_id.to_string(),

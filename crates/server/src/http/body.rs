@@ -9,6 +9,7 @@ use hostler_core::limits;
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
+use crate::depth::nesting;
 
 /// A JSON body. Unknown fields are refused by its type (API-1).
 pub struct Json<T>(pub T);
@@ -50,6 +51,13 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Fault> {
 /// One JSON value and nothing after it, of bounded depth.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     check_depth(bytes)?;
+    // A list would be read as the fields in their order, which is no part of the contract.
+    if bytes.trim_ascii_start().first().is_some_and(|byte| *byte == b'[') {
+        return Err(Fault::new(
+            Code::InvalidBody,
+            "invalid request body: a list; an object is read",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = error.path().to_string();
@@ -70,27 +78,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
 
 /// Refuses nesting over the limit before anything is built from it (ACC-8).
 fn check_depth(bytes: &[u8]) -> Result<(), Fault> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                if depth > limits::PAYLOAD_DEPTH_MAX {
-                    let text = format!(
-                        "the body is nested deeper than {} levels",
-                        limits::PAYLOAD_DEPTH_MAX
-                    );
-                    return Err(Fault::new(Code::InvalidBody, text));
-                }
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+    if nesting(bytes) <= limits::PAYLOAD_DEPTH_MAX {
+        return Ok(());
     }
-    Ok(())
+    let text = format!("the body is nested deeper than {} levels", limits::PAYLOAD_DEPTH_MAX);
+    Err(Fault::new(Code::InvalidBody, text))
 }
 
 /// A query string. Unknown parameters are refused by its type.

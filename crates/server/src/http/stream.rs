@@ -30,6 +30,8 @@ use super::workspace::InWorkspace;
 /// A reader looks again after this long although nobody told it of more: the floor under a hint
 /// that got lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// Records that a live reader holds at a time: few, since there may be many readers.
+const RECORDS_AT_ONCE: usize = 64;
 /// The longest that a long-poll waits.
 const WAIT_MS_MAX: u64 = 60_000;
 
@@ -139,18 +141,6 @@ async fn page(app: &App, task: TaskId, after: u64, limit: usize) -> Result<Vec<R
     Ok(records.iter().map(|one| convert::record(one.seq, &one.record)).collect())
 }
 
-/// The last `seq` of a task, found from the end of what was read so far.
-async fn last_seq(app: &App, task: TaskId, mut after: u64) -> Result<u64, Fault> {
-    loop {
-        let records = page(app, task, after, limits::STREAM_PAGE_MAX).await?;
-        let Some(last) = records.last() else { return Ok(after) };
-        after = last.cursor();
-        if records.len() < limits::STREAM_PAGE_MAX {
-            return Ok(after);
-        }
-    }
-}
-
 async fn server_sent(
     app: App,
     workspace: WorkspaceId,
@@ -164,7 +154,7 @@ async fn server_sent(
         Some(run) => Some(app.view.run_json(app.view.run(workspace, run).await?).await?),
         None => None,
     };
-    let last_seq = last_seq(&app, id, after).await?;
+    let last_seq = app.view.end(id).await?;
     let task = app.view.task_json(task).await?;
     let snapshot = TaskSnapshot { task, run, last_seq };
     let first = Event::default().event("snapshot").json_data(&snapshot);
@@ -203,7 +193,7 @@ impl Reader {
                 return Some((Ok(event), self));
             }
             // A store that cannot be read ends the stream; the reader comes back with its cursor.
-            let read = page(&self.app, self.id, self.after, limits::STREAM_PAGE_MAX).await.ok()?;
+            let read = page(&self.app, self.id, self.after, RECORDS_AT_ONCE).await.ok()?;
             if !read.is_empty() {
                 self.page = read.into_iter();
                 continue;

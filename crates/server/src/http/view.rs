@@ -70,6 +70,10 @@ impl View {
         self.read(move |store| store.read(&range)).await
     }
 
+    pub async fn end(&self, task: TaskId) -> Result<u64, Fault> {
+        self.read(move |store| store.end(task)).await
+    }
+
     pub async fn workspace(&self, key: &str) -> Result<Option<WorkspaceId>, Fault> {
         if let Some(id) = self.known_workspace(key) {
             return Ok(Some(id));

@@ -99,6 +99,19 @@ async fn a_followup_is_the_next_turn_of_the_live_run_or_restarts_a_finished_one(
 }
 
 #[tokio::test]
+async fn the_largest_attachments_reach_the_worker() {
+    let server = TestServer::start().await;
+    server.agent("coder").await;
+    let large = json!({ "name": "a", "data": "x".repeat(9 << 20) });
+    let body = json!({ "agent_id": "coder", "message": "m", "attachments": [large] });
+    let id = accept(&server, body).await;
+    let mut worker = TestWorker::connect(&server, "w1", 1).await;
+    let assignment = worker.assignment().await;
+    assert_eq!(assignment.task_id, id);
+    assert!(assignment.input.as_ref().unwrap().attachments_json.len() > 9 << 20);
+}
+
+#[tokio::test]
 async fn input_is_checked_counted_and_idempotent() {
     let server = TestServer::start().await;
     server.agent("coder").await;

@@ -151,7 +151,7 @@ impl TestWorker {
     ) -> Self {
         let channel = Channel::from_shared(server.url.clone()).expect("a URL");
         let channel = channel.connect().await.expect("a connection");
-        let mut client = WorkerServiceClient::new(channel);
+        let mut client = WorkerServiceClient::new(channel).max_decoding_message_size(32 << 20);
         let (frames, outgoing) = mpsc::channel(64);
         let hello = v1::Hello {
             worker_id: id.to_owned(),

@@ -76,7 +76,9 @@ impl Once {
         if before.state == input::State::Settled && before != after {
             return Err(format!("INV-INPUT-1: {id} was settled and changed"));
         }
-        if before.run_id.is_some() && before.run_id != after.run_id {
+        // What was taken and never given to the agent may wait again.
+        let returned = before.state == input::State::Taken && after.state == input::State::Waiting;
+        if before.run_id.is_some() && before.run_id != after.run_id && !returned {
             return Err(format!("INV-INPUT-2: {id} was taken by two runs"));
         }
         Ok(())

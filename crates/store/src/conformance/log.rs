@@ -26,6 +26,7 @@ fn lines(count: usize) -> Vec<Record> {
 
 pub fn numbers_begin_at_one_and_have_no_holes(store: &dyn Store) {
     assert_eq!(read(store, 1, 0, 10), []);
+    assert_eq!(store.end(task_id(1)).expect("the end is read"), 0);
     let first = vec![append(1, lines(3)), append(2, lines(1))];
     assert_eq!(commit_appends(store, first), [3, 1]);
     let second = vec![append(2, lines(4)), append(1, lines(1)), append(3, lines(2))];
@@ -33,6 +34,7 @@ pub fn numbers_begin_at_one_and_have_no_holes(store: &dyn Store) {
     assert_eq!(seqs(store, 1, 0, 10), [1, 2, 3, 4]);
     assert_eq!(seqs(store, 2, 0, 10), [1, 2, 3, 4, 5]);
     assert_eq!(seqs(store, 3, 0, 10), [1, 2]);
+    assert_eq!(store.end(task_id(2)).expect("the end is read"), 5);
 }
 
 pub fn a_read_begins_in_the_middle_of_an_append(store: &dyn Store) {

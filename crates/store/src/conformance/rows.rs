@@ -203,6 +203,7 @@ pub fn lease(attempt: &Attempt, run: &Run) -> Lease {
         term: attempt.term,
         state: lease::State::Granted,
         turn: Turn::Given(input_id(1)),
+        ended_turns: 0,
         next_chunk: 0,
     }
 }

@@ -67,6 +67,16 @@ fn is_gap(record: &Record) -> bool {
     matches!(record.body, Body::Gap { .. })
 }
 
+/// The end of a task's stream.
+pub fn end(connection: &Connection, task: TaskId) -> Result<u64, Error> {
+    let mut last = connection.prepare_cached(LAST).map_err(unavailable)?;
+    let stored: Option<i64> = last
+        .query_row([task.0.as_bytes().as_slice()], |row| row.get(0))
+        .optional()
+        .map_err(unavailable)?;
+    Ok(stored.unwrap_or(0).cast_unsigned())
+}
+
 pub fn read(connection: &Connection, range: &LogRange) -> Result<Vec<Sequenced>, Error> {
     let TaskId(task) = range.task;
     let after = i64::try_from(range.after).unwrap_or(i64::MAX);

@@ -14,6 +14,9 @@ use crate::json::{CreateAgent, CreateTask, Object, PolicyRequest, SendInput, Upd
 impl CreateTask {
     /// Reads one command of a batch.
     pub fn read(command: Value) -> Result<Self, Rejection> {
+        if !command.is_object() {
+            return Err(Rejection::new(Code::InvalidBody, "a command is an object"));
+        }
         serde_json::from_value(command)
             .map_err(|error| Rejection::new(Code::InvalidBody, error.to_string()))
     }

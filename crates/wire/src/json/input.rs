@@ -52,8 +52,7 @@ pub struct SendInput {
     #[schema(value_type = String, required = true, min_length = 1, max_length = 1048576)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `queue`, `followup`, `collect`, `steer`, `steer-backlog` or `interrupt`; blank or absent:
-    /// `followup`.
+    /// `queue` or `followup`; blank or absent: `followup`.
     #[schema(example = "followup")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_mode: Option<String>,

@@ -131,7 +131,8 @@ pub struct CreateTask {
     /// Send the result to `routing` when it is there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliver: Option<bool>,
-    /// Working time of a run in milliseconds; 0: no limit; 600 000 when absent; at most 30 days.
+    /// Working time of each attempt of a run in milliseconds; 0: no limit; 600 000 when absent; at
+    /// most 30 days.
     #[schema(minimum = 0, maximum = 2592000000i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,

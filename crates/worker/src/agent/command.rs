@@ -45,6 +45,13 @@ impl Agent for Command {
     }
 
     fn launch(&self, job: &Job, first: &TurnInput) -> Result<Launch, Refusal> {
+        if job.security == "deny" {
+            return Err(Refusal(
+                "the policy's security is `deny`, which lets the agent run no commands, and a \
+                 `command` agent is one; set security to `allowlist` or `full`"
+                    .to_owned(),
+            ));
+        }
         let template = template(job)?;
         let environment = environment::variables(job)?;
         find_program(&template[0], &environment)?;

@@ -68,9 +68,8 @@ pub(super) fn prepare(assignment: &Assignment, tools: &Tools) -> Result<Prepared
     // The sandbox makes its own below it.
     private_dir(&config.scratch_dir()).map_err(Error::Io)?;
     let Launch { argv, env, binds, needs_model, .. } = launch;
-    let mut mounted = room.masks;
     let state_dir = job.state_dir.clone();
-    mounted.push(Bind { host: state_dir, inside: STATE_DIR.to_owned(), writable: true });
+    let mut mounted = vec![Bind { host: state_dir, inside: STATE_DIR.to_owned(), writable: true }];
     let read_only = |(host, inside)| Bind { host, inside, writable: false };
     mounted.extend(binds.into_iter().map(read_only));
     let spec = Spec {
@@ -122,9 +121,21 @@ fn job(assignment: &Assignment, policy: &Policy, tools: &Tools) -> Result<Job, E
         config,
         extra_system_prompt: assignment.extra_system_prompt.clone(),
         security: policy.security.clone(),
-        context: object("context", &assignment.context_json)?,
+        context: context(assignment)?,
         state_dir,
     })
+}
+
+/// What the command said besides its message; its attachments came with the input.
+fn context(assignment: &Assignment) -> Result<Map<String, Value>, Refusal> {
+    let mut context = object("context", &assignment.context_json)?;
+    let attachments = assignment.input.as_ref().map(|input| input.attachments_json.as_str());
+    if let Some(text) = attachments.filter(|text| !matches!(*text, "" | "[]"))
+        && let Ok(list) = serde_json::from_str::<Value>(text)
+    {
+        context.insert("attachments".to_owned(), list);
+    }
+    Ok(context)
 }
 
 fn object(what: &str, text: &str) -> Result<Map<String, Value>, Refusal> {

@@ -124,7 +124,7 @@ fn the_agents_folder_is_made_below_the_workspace_and_nowhere_else() {
     let room = keeper.room(&folder, "/workspace/agents/demo", Access::Rw).expect("room");
     assert_eq!(room.workspace, Workspace::Rw(folder.clone()));
     assert_eq!(room.cwd, "/workspace/agents/demo");
-    assert!(folder.join("agents/demo").is_dir() && room.masks.is_empty());
+    assert!(folder.join("agents/demo").is_dir());
     let outside = place.make("outside");
     symlink(&outside, folder.join("link")).expect("a link");
     for cwd in ["/workspace/link/x", "/workspace/link", "/etc", "/workspace/../etc", "/workspaces"]
@@ -138,14 +138,12 @@ fn the_agents_folder_is_made_below_the_workspace_and_nowhere_else() {
 }
 
 #[test]
-fn a_folder_that_holds_the_workers_data_hides_it() {
+fn a_folder_that_holds_the_workers_data_is_refused() {
     let place = Place::new();
     let keeper = place.keeper(Dirs::Any);
     let top = place.folder.path().canonicalize().expect("a path");
-    let folder = keeper.folder("w", top.to_str()).expect("allowed");
-    let room = keeper.room(&folder, "/workspace", Access::Rw).expect("room");
-    assert_eq!(room.masks.len(), 1);
-    assert_eq!(room.masks[0].inside, "/workspace/data");
-    assert!(!room.masks[0].writable);
-    assert_eq!(fs::read_dir(&room.masks[0].host).expect("a folder").count(), 0);
+    for offered in [top.parent().expect("a folder"), &top] {
+        let refused = refusal(keeper.folder("w", offered.to_str()));
+        assert!(refused.contains("the worker's own data"), "{refused}");
+    }
 }
