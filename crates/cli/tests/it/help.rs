@@ -137,7 +137,7 @@ fn run() {
                       [possible values: urgent, high, normal, low]
 
                   --timeout-ms <MS>
-                      Working time in milliseconds; 0: no limit
+                      Working time of each attempt in milliseconds; 0: no limit
 
                   --policy-json <JSON>
                       The policy, such as '{"network_enabled": false}'
