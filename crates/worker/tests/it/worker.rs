@@ -258,20 +258,29 @@ async fn an_exit_and_a_crash_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_offered_folder_is_the_workspace_and_hides_the_workers_own() {
+async fn an_offered_folder_is_the_workspace_and_one_with_the_workers_data_is_refused() {
     if runtime().is_none() {
         return;
     }
+    let folder = tempfile::tempdir().expect("a folder");
     let bench = Bench::with(long_lease(), |config| config.dirs = Dirs::Any).await;
-    let mut assigned = shell("pwd; ls -A; ls -A d; echo made > made", "x");
-    // It holds the worker's data directory `d`.
-    assigned.dir = Some(bench.folder.path().to_str().expect("a text").to_owned());
+    let mut assigned = shell("pwd; ls -A; echo made > made", "x");
+    assigned.dir = Some(folder.path().to_str().expect("a text").to_owned());
     let attempt_id = assigned.attempt_id.clone();
     bench.server.assign(assigned);
     let ended = bench.server.ended(&attempt_id).await;
     assert_eq!(ended.cause(), Cause::Exited, "{}", ended.error);
-    assert_eq!(bench.server.state().texts(&attempt_id, "stdout"), ["/workspace", "d"]);
-    assert!(bench.folder.path().join("made").exists());
+    assert_eq!(bench.server.state().texts(&attempt_id, "stdout"), ["/workspace"]);
+    assert!(folder.path().join("made").exists());
+    // It holds the worker's data directory.
+    let mut assigned = shell("echo made > made", "y");
+    assigned.dir = Some(bench.folder.path().to_str().expect("a text").to_owned());
+    let attempt_id = assigned.attempt_id.clone();
+    bench.server.assign(assigned);
+    let ended = bench.server.ended(&attempt_id).await;
+    assert_eq!(ended.cause(), Cause::Refused, "{}", ended.error);
+    assert!(ended.error.contains("the worker's own data"), "{}", ended.error);
+    assert!(!bench.folder.path().join("made").exists());
     bench.stop().await;
 }
 
