@@ -13,6 +13,7 @@ pub async fn serve(target: Target, folder: PathBuf) -> Result<(), Fault> {
     let config = Config {
         listen: target.address.parse()?,
         data_dir: folder,
+        database: None,
         token: target.token,
         fallback_runtime: None,
     };

@@ -69,6 +69,7 @@ impl Local {
         let config = hostler_server::Config {
             listen,
             data_dir: data_dir.clone(),
+            database: None,
             token: token.clone(),
             fallback_runtime: Some(FALLBACK_RUNTIME.to_owned()),
         };

@@ -9,6 +9,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where the embedded store and everything else of this server is kept.
     pub data_dir: PathBuf,
+    /// The embedded store's file, when it is not `hostler.db` in the data directory.
+    pub database: Option<PathBuf>,
     /// Accepted as an admin token.
     pub token: String,
     /// The runtime for development where no worker offers the one that is asked for (POL-4).

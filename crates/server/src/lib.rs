@@ -78,7 +78,9 @@ impl Server {
     /// Opens the store and the port, so that a fault is told before anything begins.
     pub async fn open(config: Config) -> Result<Server, Error> {
         std::fs::create_dir_all(&config.data_dir).map_err(Error::DataDir)?;
-        let store = Sqlite::open(&config.data_dir.join("hostler.db")).map_err(Error::Store)?;
+        let in_data_dir = || config.data_dir.join("hostler.db");
+        let database = config.database.clone().unwrap_or_else(in_data_dir);
+        let store = Sqlite::open(&database).map_err(Error::Store)?;
         store.migrate().map_err(Error::Store)?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.map_err(|error| Error::Listen(config.listen, error))?;

@@ -22,6 +22,9 @@ pub struct DevArgs {
 pub struct ServerArgs {
     #[arg(long, env = "HOSTLER_LISTEN", default_value = LISTEN, value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    /// Where everything is kept: `sqlite:PATH` [default: hostler.db in the data directory].
+    #[arg(long, env = "HOSTLER_STORE", value_name = "STORE", value_parser = store)]
+    pub store: Option<PathBuf>,
     /// The runtime for tasks whose own no worker offers, such as `bubblewrap`; without it they
     /// wait.
     #[arg(long, value_name = "RUNTIME")]
@@ -49,6 +52,13 @@ pub struct WorkerArgs {
     /// A folder that tasks may name, with all below it; may be given again.
     #[arg(long = "allow-dir", value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
+}
+
+fn store(text: &str) -> Result<PathBuf, String> {
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err("a store is sqlite:PATH; no other kind is built in".to_owned()),
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -22,6 +22,7 @@ pub async fn server(global: &Global, args: ServerArgs) -> anyhow::Result<Exit> {
     let config = hostler_server::Config {
         listen: args.listen,
         data_dir: data_dir.clone(),
+        database: args.store,
         token,
         fallback_runtime: args.fallback_runtime,
     };

@@ -44,6 +44,7 @@ impl TestServer {
         let config = Config {
             listen: "127.0.0.1:0".parse().expect("an address"),
             data_dir: dir.path().to_owned(),
+            database: None,
             token: TOKEN.to_owned(),
             fallback_runtime: Some("bubblewrap".to_owned()),
         };
