@@ -51,7 +51,7 @@ pub const FAILED_ATTEMPT_THRESHOLD: u32 = 5;
 pub const POISON_LOSSES_MAX: u32 = 3;
 
 /// How long a worker's lease runs from the sending of its last acknowledged heartbeat.
-/// The formula is in `worker::lease`.
+/// The formula is in `lease`.
 pub const LEASE: Span = Span::millis(8_000);
 /// How often a worker renews its lease.
 pub const HEARTBEAT: Span = Span::millis(2_000);

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use hostler_core::code::Code;
 use hostler_core::command::{Answer, Command};
 use hostler_core::id::RunId;
-use hostler_core::key::{Key, Row};
+use hostler_core::key::Row;
 use hostler_core::limits;
 use hostler_core::run::{Run, Status};
 use hostler_core::session::SessionId;
@@ -134,7 +134,7 @@ pub async fn snapshots(
     Ok(axum::Json(SnapshotList { snapshots, next_cursor: None, has_more: page.has_more }))
 }
 
-/// The lifecycle events of a run, from its task's stream; at most the last 1 000 records of it.
+/// The lifecycle events of a run, all of them, from its task's stream.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/runs/{id}/events", tag = "runs",
     params(("workspace" = String, Path), ("id" = String, Path)),
@@ -186,13 +186,7 @@ pub async fn interaction(
 ) -> Result<axum::Json<Interaction>, Fault> {
     let run = app.view.run(workspace, run_id(&id)?).await?;
     let task = app.view.task(workspace, run.origin_task_id).await?;
-    let keys = task.inbox.iter().copied().map(Key::Input).collect();
-    let rows = app.view.rows(keys).await?;
-    let inputs = task.inbox.iter().filter_map(|id| match rows.get(&Key::Input(*id)) {
-        Some(Row::Input(input)) => Some(input.clone()),
-        _ => None,
-    });
-    let inputs: Vec<_> = inputs.collect();
+    let inputs = app.view.waiting_inputs(&task).await?;
     Ok(axum::Json(convert::interaction(&run, task.state, &inputs)))
 }
 

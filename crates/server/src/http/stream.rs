@@ -255,10 +255,11 @@ pub async fn batch(
             _ => {}
         }
     }
+    let waiting = app.view.waiting_inputs(&task).await?;
     let (mut run, mut interaction) = (None, None);
     if let Some(id) = run_id {
         let row = app.view.run(workspace, id).await?;
-        interaction = Some(convert::interaction(&row, task.state, &[]));
+        interaction = Some(convert::interaction(&row, task.state, &waiting));
         run = Some(app.view.run_json(row).await?);
     }
     Ok(axum::Json(TaskEventBatch {
@@ -268,7 +269,7 @@ pub async fn batch(
         interaction,
         logs,
         run_events,
-        pending_inputs: Vec::new(),
+        pending_inputs: waiting.iter().map(convert::pending_input).collect(),
         next_log_cursor: log_after.max(end) as i64,
         next_run_event_cursor: event_after.max(end) as i64,
         task: Some(app.view.task_json(task).await?),

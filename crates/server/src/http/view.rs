@@ -117,6 +117,16 @@ impl View {
         }
     }
 
+    /// The inputs that wait for a task, in their order; at most `limits::INBOX_MAX` and the first.
+    pub async fn waiting_inputs(&self, task: &Task) -> Result<Vec<Input>, Fault> {
+        let rows = self.rows(task.inbox.iter().copied().map(Key::Input).collect()).await?;
+        let inputs = task.inbox.iter().filter_map(|id| match rows.get(&Key::Input(*id)) {
+            Some(Row::Input(input)) => Some(input.clone()),
+            _ => None,
+        });
+        Ok(inputs.collect())
+    }
+
     /// The agent with this id or key, if it is not deleted.
     pub async fn agent(&self, workspace: WorkspaceId, given: &str) -> Result<Agent, Fault> {
         let by_id = match given.parse::<AgentId>() {

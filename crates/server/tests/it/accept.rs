@@ -81,6 +81,10 @@ async fn a_command_for_a_known_session_becomes_its_tasks_input() {
     assert_eq!(second["input"]["message"], "two");
     assert_eq!(second["task"]["payload_json"]["message"], "one");
     assert_eq!(second["task"]["pending_inputs"], 2);
+    let id = first["task"]["id"].as_str().unwrap();
+    let (_, batch) = server.get(&format!("/tasks/{id}/stream")).await;
+    assert_eq!(batch["pending_inputs"][0]["message"], "one");
+    assert_eq!(batch["pending_inputs"][1]["message"], "two");
     // Another policy or lane is refused, never dropped.
     let policy = json!({ "agent_id": "coder", "message": "three", "session_id": "s",
         "policy": { "security": "full" } });

@@ -53,7 +53,7 @@ pub struct UpdateAgent {
     #[schema(min_length = 1, max_length = 4096)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Laid over the stored config, key by key; a key is not removed by it.
+    /// Laid over the stored config, key by key; `null` removes a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Object>,
     #[serde(skip_serializing_if = "Option::is_none")]
