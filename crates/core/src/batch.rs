@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{TaskId, WorkerId};
+use crate::id::{AttemptId, ScheduleId, TaskId, WorkerId};
 use crate::key::{Key, Row, Version};
 use crate::policy::RuntimeType;
 use crate::stream::Append;
@@ -42,8 +42,10 @@ pub enum Find {
     /// Ready tasks of instances that have room, by the instance's `pass`, then by the task's
     /// priority, `queued_at` and id; of each instance at most as many as it has room for.
     Ready { runtime_types: Vec<RuntimeType>, limit: usize },
-    /// What has a time at or before `now`: parked tasks by `wake_at`, workers by `until`.
+    /// What has a time at or before `now`, by time, then by the order of [`Due`].
     Due { now: Timestamp, limit: usize },
+    /// The leases of a class whose processes are kept warm, the longest idle first.
+    Idle { instance: String },
     /// The leases of a worker.
     Leases { worker: WorkerId },
     /// The first tasks parked on the session, by `queued_at` and id; at most `limits::WAITERS_MAX`.
@@ -54,12 +56,25 @@ pub enum Find {
 pub enum Found {
     Ready(Vec<TaskId>),
     Due {
-        tasks: Vec<TaskId>,
-        /// With the renewal that each was found at.
-        workers: Vec<(WorkerId, u64)>,
+        due: Vec<Due>,
         /// The earliest time after `now`, or any at or before it when the limit cut the answer.
         next: Option<Timestamp>,
     },
-    Leases(Vec<crate::id::AttemptId>),
+    Leases(Vec<AttemptId>),
     Waiters(Vec<TaskId>),
+}
+
+/// What can have a time at which it is to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Due {
+    /// A parked task, at its `wake_at`.
+    Task(TaskId),
+    /// A warm process that has waited long enough, at its lease's `idle_until`.
+    Lease(AttemptId),
+    /// A class that was held back, at its `due_at`.
+    Instance(String),
+    /// A schedule, at its `fire_at`.
+    Schedule(ScheduleId),
+    /// A worker, at its `until`, with the renewal that it was found at.
+    Worker(WorkerId, u64),
 }

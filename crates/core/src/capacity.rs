@@ -9,6 +9,7 @@
 //! **Not here** Which worker is there (`worker`), one live run for each session (`session`).
 
 pub mod claim;
+pub mod health;
 pub mod waiting;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,15 @@ pub struct Instance {
     pub status: Health,
     pub concurrency: u32,
     pub failed_attempt_threshold: u32,
+    /// Attempts that failed since the last success (INS-1).
+    #[serde(default)]
+    pub failed_attempts: u32,
+    /// When a degraded class may try one task (INS-2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_at: Option<Timestamp>,
+    /// Nothing of it is dispatched before, although it has room: its agent's budget is spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     /// Queued tasks, parked ones included.
     pub queued: u32,
     pub parked: u32,
@@ -43,6 +53,9 @@ pub struct Instance {
     pub pending: u32,
     pub running: u32,
     pub stopping: u32,
+    /// Running ones whose process has no turn and is kept warm.
+    #[serde(default)]
+    pub idle: u32,
     /// Its place in the fair order: when it was claimed from last, in milliseconds.
     pub pass: u64,
     pub created_at: Timestamp,
@@ -57,6 +70,11 @@ impl Instance {
             Health::Degraded => 0,
             Health::Healthy | Health::Warning => self.concurrency.saturating_sub(taken),
         }
+    }
+
+    /// When it is to be looked at again, while it is held back.
+    pub fn due_at(&self) -> Option<Timestamp> {
+        [self.probe_at, self.held_until].into_iter().flatten().min()
     }
 
     /// The search for ready work may find it.
@@ -97,11 +115,15 @@ impl Instance {
             status: Health::Healthy,
             concurrency: agent.concurrency(),
             failed_attempt_threshold: limits::FAILED_ATTEMPT_THRESHOLD,
+            failed_attempts: 0,
+            probe_at: None,
+            held_until: None,
             queued: 0,
             parked: 0,
             pending: 0,
             running: 0,
             stopping: 0,
+            idle: 0,
             pass: 0,
             created_at: now,
             updated_at: now,

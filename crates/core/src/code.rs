@@ -28,6 +28,7 @@ codes! {
     IdempotencyConflict => "idempotency_conflict",
     InboxFull => "inbox_full",
     InputNotFound => "input_not_found",
+    InputNotWaiting => "input_not_waiting",
     Internal => "internal",
     InvalidBody => "invalid_body",
     InvalidField => "invalid_field",
@@ -36,6 +37,7 @@ codes! {
     RequiredField => "required_field",
     RunNotCancellable => "run_not_cancellable",
     RunNotFound => "run_not_found",
+    ScheduleNotFound => "schedule_not_found",
     SessionConflict => "session_conflict",
     TaskNotArchivable => "task_not_archivable",
     TaskNotCancellable => "task_not_cancellable",
@@ -44,6 +46,7 @@ codes! {
     Unauthenticated => "unauthenticated",
     Unavailable => "unavailable",
     UnsupportedMediaType => "unsupported_media_type",
+    WorkspaceExists => "workspace_exists",
     WorkspaceNotFound => "workspace_not_found",
 }
 

@@ -2,7 +2,9 @@
 
 use crate::agent::Agent;
 use crate::agent::manage::{CreateAgent, UpdateAgent};
-use crate::id::{RunId, TaskId, WorkerId, WorkspaceId};
+use crate::id::{AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId};
+use crate::input::Input;
+use crate::input::edit::EditInput;
 use crate::input::submit::{Submit, Target};
 use crate::run::start::{Event, Verdict, Writer};
 use crate::task::Task;
@@ -16,6 +18,8 @@ use crate::worker::hello::{Hello, Orders};
 pub enum Command {
     Accept { workspace: WorkspaceId, accept: Box<Accept> },
     Submit { workspace: WorkspaceId, target: Target, submit: Box<Submit> },
+    EditInput { workspace: WorkspaceId, input: InputId, edit: Box<EditInput> },
+    WithdrawInput { workspace: WorkspaceId, input: InputId },
     CancelTask { workspace: WorkspaceId, task: TaskId },
     CancelRun { workspace: WorkspaceId, run: RunId },
     ArchiveTask { workspace: WorkspaceId, task: TaskId },
@@ -33,6 +37,9 @@ pub enum Command {
     // From the engine to itself.
     Claim(TaskId),
     Wake(TaskId),
+    CloseIdle(AttemptId),
+    Reopen(String),
+    Fire(ScheduleId),
     Expire { worker: WorkerId, renewal: u64 },
 }
 
@@ -41,6 +48,7 @@ pub enum Answer {
     Accepted(Box<Accepted>),
     Cancelled(Box<Cancelled>),
     Task(Box<Task>),
+    Input(Box<Input>),
     Agent(Box<Agent>),
     Orders(Orders),
     /// A heartbeat of a worker that is not known: it must say hello with a new incarnation.

@@ -34,7 +34,7 @@ pub(crate) mod txn;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::batch::{Batch, Committed, Find, Found};
+use crate::batch::{Batch, Committed, Due, Find, Found};
 use crate::capacity::claim::Assignment;
 use crate::code::Rejection;
 use crate::command::{Answer, Command};
@@ -138,6 +138,17 @@ pub struct Push {
 pub enum PushKind {
     Assign(Box<Assignment>),
     Cancel(AttemptId),
+    /// A further message for an execution: into its running turn, or as its next one.
+    Give {
+        attempt_id: AttemptId,
+        term: u64,
+        steer: bool,
+        input: Box<crate::input::Input>,
+    },
+    /// Stop the running turn; the process stays.
+    Interrupt(AttemptId),
+    /// No further turn comes.
+    Close(AttemptId),
 }
 
 impl Push {
@@ -146,9 +157,9 @@ impl Push {
         Push { worker_id, incarnation, what: PushKind::Assign(Box::new(assignment)) }
     }
 
-    pub(crate) fn cancel(lease: &Lease) -> Push {
-        let Lease { worker_id, incarnation, .. } = lease.clone();
-        Push { worker_id, incarnation, what: PushKind::Cancel(lease.attempt_id) }
+    /// Something for the worker that holds the lease.
+    pub(crate) fn to(lease: &Lease, what: PushKind) -> Push {
+        Push { worker_id: lease.worker_id.clone(), incarnation: lease.incarnation, what }
     }
 }
 
@@ -363,13 +374,16 @@ impl Engine {
                 }
                 self.begin_commands();
             }
-            (Phase::SeekingDue, Found::Due { tasks, workers, next }) => {
+            (Phase::SeekingDue, Found::Due { due, next }) => {
                 self.due_at = next.unwrap_or(Timestamp::MAX);
-                for task in tasks {
-                    self.work_first(Command::Wake(task));
-                }
-                for (worker, renewal) in workers {
-                    self.watch(worker, renewal);
+                for one in due.into_iter().rev() {
+                    match one {
+                        Due::Task(task) => self.work_first(Command::Wake(task)),
+                        Due::Lease(attempt) => self.work_first(Command::CloseIdle(attempt)),
+                        Due::Instance(key) => self.work_first(Command::Reopen(key)),
+                        Due::Schedule(schedule) => self.work_first(Command::Fire(schedule)),
+                        Due::Worker(worker, renewal) => self.watch(worker, renewal),
+                    }
                 }
                 if self.inbox.is_empty() {
                     // Many workers are watched, and none can be given up yet: others have a turn.
@@ -449,12 +463,13 @@ impl Engine {
     /// What a row that was just written means for what is to be done next.
     fn notice(&mut self, row: &Row) {
         match row {
-            Row::Instance(instance) => self.ready |= instance.is_ready(),
-            Row::Task(task) => {
-                if let Some(wake_at) = task.wake_at {
-                    self.due_at = self.due_at.min(wake_at);
-                }
+            Row::Instance(instance) => {
+                self.ready |= instance.is_ready();
+                self.due_by(instance.due_at());
             }
+            Row::Task(task) => self.due_by(task.wake_at),
+            Row::Lease(lease) => self.due_by(lease.idle_until),
+            Row::Schedule(schedule) => self.due_by(schedule.fire_at),
             Row::Worker(worker) => match worker.until {
                 Some(until) => {
                     self.seen_since(&worker.id, worker.renewal);
@@ -466,6 +481,10 @@ impl Engine {
             },
             _ => {}
         }
+    }
+
+    fn due_by(&mut self, at: Option<Timestamp>) {
+        self.due_at = self.due_at.min(at.unwrap_or(Timestamp::MAX));
     }
 
     /// Hands out replies and pushes: what they say is durable.

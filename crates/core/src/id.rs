@@ -56,6 +56,8 @@ ids! {
     AttemptId,
     /// One start of a worker's process.
     IncarnationId,
+    /// A schedule.
+    ScheduleId,
 }
 
 /// A workspace's number: it is part of the class key, as in the original.

@@ -10,6 +10,8 @@
 //! **Failure** A turn that dies before the agent took its input leaves the input taken: the run's
 //! next attempt gives it again.
 
+pub mod edit;
+pub(crate) mod inbox;
 pub mod state;
 pub mod submit;
 
@@ -28,7 +30,6 @@ words! {
         Followup => "followup",
         Collect => "collect",
         Steer => "steer",
-        SteerBacklog => "steer-backlog",
         Interrupt => "interrupt",
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::agent::Agent;
 use crate::attempt::Attempt;
+use crate::budget::Account;
 use crate::capacity::Instance;
-use crate::id::{AgentId, AttemptId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use crate::id::{AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use crate::idempotency::Receipt;
 use crate::input::Input;
 use crate::lease::Lease;
 use crate::run::{Run, Snapshot};
+use crate::schedule::{Missed, Schedule};
 use crate::session::{Session, SessionId};
 use crate::task::Task;
 use crate::worker::Worker;
@@ -31,6 +33,11 @@ pub enum Key {
     /// What an idempotency key was answered with.
     Receipt(WorkspaceId, AgentId, String),
     Snapshot(RunId, u32),
+    Schedule(ScheduleId),
+    /// Ticks of a schedule that did not fire, by number.
+    Missed(ScheduleId, u32),
+    /// What a workspace, or an agent of it, has spent.
+    Account(WorkspaceId, Option<AgentId>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +55,9 @@ pub enum Row {
     Worker(Worker),
     Receipt(Receipt),
     Snapshot(Snapshot),
+    Schedule(Box<Schedule>),
+    Missed(Missed),
+    Account(Account),
 }
 
 /// Grows by one with every write of a row; the first is 1.

@@ -27,7 +27,10 @@ pub mod state;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AttemptId, IncarnationId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use crate::run::Usage;
 use crate::session::SessionId;
+use crate::text::words;
+use crate::time::Timestamp;
 pub use state::State;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,11 +46,72 @@ pub struct Lease {
     pub term: u64,
     pub state: State,
     pub turn: Turn,
+    /// What the agent's process can do, as its worker said at its start.
+    #[serde(default)]
+    pub can: Can,
+    /// Inputs that are on their way into the running turn and not confirmed, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steers: Vec<InputId>,
+    /// The running turn is being stopped for an input that waits (INP-2).
+    #[serde(default)]
+    pub interrupted: bool,
+    /// Why it is being stopped, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// Until when a process without a turn is kept warm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_until: Option<Timestamp>,
+    /// What the running turn has used so far.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub spent: Usage,
+    /// What it takes of its worker.
+    #[serde(default, skip_serializing_if = "Resources::is_nothing")]
+    pub resources: Resources,
     /// Turns that the agent has ended in this execution.
     #[serde(default)]
     pub ended_turns: u32,
     /// The next log chunk expected: a smaller number was stored already.
     pub next_chunk: u64,
+}
+
+/// What an agent's process can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Can {
+    /// It takes messages into a running turn.
+    pub steer: bool,
+    /// It can stop its turn and go on with another one.
+    pub interrupt: bool,
+    /// It takes further turns.
+    pub keep: bool,
+}
+
+words! {
+    /// Why an execution is being stopped.
+    pub enum Stop {
+        Cancel => "cancel",
+        /// An input interrupts, and the agent can only be stopped as a whole.
+        Interrupt => "interrupt",
+        /// A budget is spent.
+        Budget => "budget",
+    }
+}
+
+/// What an execution takes of its worker, as far as its policy names it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(default)]
+pub struct Resources {
+    pub cpu_millis: u64,
+    pub memory_bytes: u64,
+    pub gpus: u64,
+}
+
+impl Resources {
+    pub fn is_nothing(&self) -> bool {
+        *self == Resources::default()
+    }
 }
 
 /// Where the execution stands between turns; what makes a repeated report harmless.
@@ -57,14 +121,23 @@ pub enum Turn {
     Given(InputId),
     /// The agent works on it.
     Open(InputId),
+    /// The agent ended it, and its process is kept for the next one.
+    Idle(InputId, Ended),
     /// The agent ended it, and no further turn follows in this execution.
     Ended(InputId, Ended),
+}
+
+impl Lease {
+    /// Its process has no turn and is kept warm: others may have its place.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.turn, Turn::Idle(..)) && self.state == State::Held
+    }
 }
 
 impl Turn {
     pub fn input_id(&self) -> InputId {
         match self {
-            Turn::Given(id) | Turn::Open(id) | Turn::Ended(id, _) => *id,
+            Turn::Given(id) | Turn::Open(id) | Turn::Idle(id, _) | Turn::Ended(id, _) => *id,
         }
     }
 }

@@ -40,6 +40,7 @@
 pub mod agent;
 pub mod attempt;
 pub mod batch;
+pub mod budget;
 pub mod capacity;
 pub mod code;
 pub mod command;
@@ -53,6 +54,7 @@ pub mod limits;
 pub mod machine;
 pub mod policy;
 pub mod run;
+pub mod schedule;
 pub mod session;
 pub mod stream;
 pub mod supervisor;

@@ -13,6 +13,8 @@
 //! **Not here** The lease under which a worker writes (`lease`), the process (the worker).
 
 pub mod finish;
+pub mod idle;
+pub mod live;
 pub mod outcome;
 pub mod start;
 pub mod state;
@@ -51,6 +53,9 @@ pub struct Run {
     /// The input of its turn, until the agent has ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_id: Option<InputId>,
+    /// Inputs that share its turn (`collect`), in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<InputId>,
     /// The attempt that has the run's lease; `None` between two attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live_attempt_id: Option<AttemptId>,
@@ -97,6 +102,10 @@ pub struct Usage {
 }
 
 impl Usage {
+    pub fn is_nothing(&self) -> bool {
+        *self == Usage::default()
+    }
+
     pub fn add(&mut self, turn: Usage) {
         self.input_tokens = self.input_tokens.saturating_add(turn.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(turn.output_tokens);

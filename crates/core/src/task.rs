@@ -21,9 +21,11 @@ pub mod state;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{AgentId, InputId, RunId, TaskId, WorkspaceId};
+use crate::budget::Budget;
+use crate::id::{AgentId, InputId, RunId, ScheduleId, TaskId, WorkspaceId};
 use crate::input::Mode;
 use crate::policy::Policy;
+use crate::run::Usage;
 use crate::session::SessionId;
 use crate::text::words;
 use crate::time::Timestamp;
@@ -41,6 +43,8 @@ words! {
         Timer => "timer",
         /// Until its session's live run has ended.
         Session => "session",
+        /// While messages are collected, until `wake_at`.
+        Quiet => "quiet",
     }
 }
 
@@ -70,6 +74,17 @@ pub struct Task {
     /// When a parked task is looked at again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
+    /// The schedule that fired it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_id: Option<ScheduleId>,
+    /// What its command allowed it to spend in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// What its runs have used, and their turns.
+    #[serde(default, skip_serializing_if = "Usage::is_nothing")]
+    pub usage: Usage,
+    #[serde(default)]
+    pub turn_count: u64,
     /// A cancel was accepted and the live run is being stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,

@@ -266,6 +266,15 @@ fn pushed(push: Push) -> ServerBody {
             let assignments = vec![translate::assignment(*assignment)];
             ServerBody::Assign(v1::Assign { assignments })
         }
+        PushKind::Give { attempt_id, term, steer, input } => {
+            let (attempt_id, input) = (attempt_id.to_string(), Some(translate::turn_input(*input)));
+            let inputs = vec![v1::Given { attempt_id, term, steer, input }];
+            ServerBody::Give(v1::Give { inputs })
+        }
+        PushKind::Interrupt(id) => {
+            ServerBody::Interrupt(v1::Interrupt { attempt_ids: vec![id.to_string()] })
+        }
+        PushKind::Close(id) => ServerBody::Close(v1::Close { attempt_ids: vec![id.to_string()] }),
     }
 }
 

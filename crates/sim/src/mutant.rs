@@ -116,7 +116,9 @@ impl Mutant {
         match (self, found) {
             (Mutant::WaiterIsForgotten, Found::Waiters(tasks)) => tasks.clear(),
             (Mutant::LeasesAreForgotten, Found::Leases(leases)) => leases.clear(),
-            (Mutant::DueIsForgotten, Found::Due { tasks, .. }) => tasks.clear(),
+            (Mutant::DueIsForgotten, Found::Due { due, .. }) => {
+                due.retain(|one| !matches!(one, Due::Task(_)));
+            }
             (Mutant::CapIsIgnored, Found::Ready(tasks)) => {
                 let Find::Ready { limit, .. } = find else { return };
                 memory.each(|_, _, row| match row {

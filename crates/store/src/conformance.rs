@@ -52,7 +52,9 @@ macro_rules! each_case {
                 a_parked_or_claimed_task_is_not_ready
                 what_is_due_comes_by_time_and_says_when_the_next_is
                 the_limit_cuts_what_is_due_and_next_says_so
+                kinds_that_are_due_at_one_time_have_an_order
                 a_task_that_is_no_longer_queued_is_not_due
+                idle_leases_are_found_by_their_class
                 leases_are_found_by_their_worker
                 waiters_come_in_the_order_of_queueing
                 waiters_are_bounded

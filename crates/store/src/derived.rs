@@ -58,6 +58,9 @@ pub fn assert_kind(key: &Key, row: &Row) {
             | (Key::Worker(_), Row::Worker(_))
             | (Key::Receipt(..), Row::Receipt(_))
             | (Key::Snapshot(..), Row::Snapshot(_))
+            | (Key::Schedule(_), Row::Schedule(_))
+            | (Key::Missed(..), Row::Missed(_))
+            | (Key::Account(..), Row::Account(_))
     );
     assert!(fits, "the row is of another kind than its key {key:?}");
 }

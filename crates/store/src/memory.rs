@@ -16,7 +16,7 @@ mod scan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hostler_core::batch::{Batch, Committed, Find, Found, Write};
+use hostler_core::batch::{Batch, Committed, Due, Find, Found, Write};
 use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::key::{Key, Loaded, Row, Version};
 use hostler_core::policy::RuntimeType;
@@ -49,8 +49,8 @@ struct State {
 enum Entry {
     ReadyTask(String, Priority, Option<Timestamp>, TaskId),
     ReadyInstance(RuntimeType, u64, String),
-    DueTask(Timestamp, TaskId),
-    DueWorker(Timestamp, WorkerId),
+    Due(Timestamp, Due),
+    Idle(String, Timestamp, AttemptId),
     Waiter(WorkspaceId, SessionId, Option<Timestamp>, TaskId),
     Lease(WorkerId, AttemptId),
     RunOf(TaskId, RunId),
@@ -202,20 +202,35 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
             let ready = task.is_ready().then(|| {
                 Entry::ReadyTask(task.instance_key.clone(), task.priority, task.queued_at, *id)
             });
-            let due = derived::due_at(task).map(|at| Entry::DueTask(at, *id));
+            let due = derived::due_at(task).map(|at| Entry::Due(at, Due::Task(*id)));
             let waiter = derived::is_waiter(task).then(|| {
                 let session = task.session_id.clone();
                 Entry::Waiter(task.workspace_id, session, task.queued_at, *id)
             });
             ready.into_iter().chain(due).chain(waiter).collect()
         }
-        (Key::Instance(key), Row::Instance(instance)) if instance.is_ready() => {
-            vec![Entry::ReadyInstance(instance.runtime_type, instance.pass, key.clone())]
+        (Key::Instance(key), Row::Instance(instance)) => {
+            let ready = instance
+                .is_ready()
+                .then(|| Entry::ReadyInstance(instance.runtime_type, instance.pass, key.clone()));
+            let due = instance.due_at().map(|at| Entry::Due(at, Due::Instance(key.clone())));
+            ready.into_iter().chain(due).collect()
         }
         (Key::Worker(id), Row::Worker(worker)) => {
-            worker.until.map(|until| Entry::DueWorker(until, id.clone())).into_iter().collect()
+            let due = |until| Entry::Due(until, Due::Worker(id.clone(), worker.renewal));
+            worker.until.map(due).into_iter().collect()
         }
-        (Key::Lease(id), Row::Lease(lease)) => vec![Entry::Lease(lease.worker_id.clone(), *id)],
+        (Key::Lease(id), Row::Lease(lease)) => {
+            let held = Entry::Lease(lease.worker_id.clone(), *id);
+            let idle = lease.idle_until.map(|at| {
+                [Entry::Due(at, Due::Lease(*id)), Entry::Idle(lease.instance_key.clone(), at, *id)]
+            });
+            std::iter::once(held).chain(idle.into_iter().flatten()).collect()
+        }
+        (Key::Schedule(id), Row::Schedule(schedule)) => {
+            let due = |at| Entry::Due(at, Due::Schedule(*id));
+            schedule.fire_at.map(due).into_iter().collect()
+        }
         (Key::Run(id), Row::Run(run)) => vec![Entry::RunOf(run.origin_task_id, *id)],
         (Key::Attempt(id), Row::Attempt(attempt)) => {
             vec![Entry::AttemptOf(attempt.run_id, attempt.attempt_no, *id)]

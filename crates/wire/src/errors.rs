@@ -27,6 +27,7 @@ fn page(code: Code) -> &'static str {
         Code::IdempotencyConflict => page!("idempotency_conflict"),
         Code::InboxFull => page!("inbox_full"),
         Code::InputNotFound => page!("input_not_found"),
+        Code::InputNotWaiting => page!("input_not_waiting"),
         Code::Internal => page!("internal"),
         Code::InvalidBody => page!("invalid_body"),
         Code::InvalidField => page!("invalid_field"),
@@ -35,6 +36,7 @@ fn page(code: Code) -> &'static str {
         Code::RequiredField => page!("required_field"),
         Code::RunNotCancellable => page!("run_not_cancellable"),
         Code::RunNotFound => page!("run_not_found"),
+        Code::ScheduleNotFound => page!("schedule_not_found"),
         Code::SessionConflict => page!("session_conflict"),
         Code::TaskNotArchivable => page!("task_not_archivable"),
         Code::TaskNotCancellable => page!("task_not_cancellable"),
@@ -43,6 +45,7 @@ fn page(code: Code) -> &'static str {
         Code::Unauthenticated => page!("unauthenticated"),
         Code::Unavailable => page!("unavailable"),
         Code::UnsupportedMediaType => page!("unsupported_media_type"),
+        Code::WorkspaceExists => page!("workspace_exists"),
         Code::WorkspaceNotFound => page!("workspace_not_found"),
     }
 }

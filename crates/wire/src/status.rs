@@ -16,19 +16,22 @@ pub fn http(code: Code) -> StatusCode {
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::AgentNotFound
         | Code::InputNotFound
+        | Code::ScheduleNotFound
         | Code::NotFound
         | Code::RunNotFound
         | Code::TaskNotFound
         | Code::WorkspaceNotFound => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::AgentExists
+        | Code::WorkspaceExists
         | Code::AgentInactive
         | Code::ExpectedRun
         | Code::IdempotencyConflict
         | Code::RunNotCancellable
         | Code::SessionConflict
         | Code::TaskNotArchivable
-        | Code::TaskNotCancellable => StatusCode::CONFLICT,
+        | Code::TaskNotCancellable
+        | Code::InputNotWaiting => StatusCode::CONFLICT,
         Code::BodyTooLarge | Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::InboxFull => StatusCode::TOO_MANY_REQUESTS,
@@ -48,18 +51,22 @@ pub fn grpc(code: Code) -> tonic::Code {
         Code::Unauthenticated => tonic::Code::Unauthenticated,
         Code::AgentNotFound
         | Code::InputNotFound
+        | Code::ScheduleNotFound
         | Code::NotFound
         | Code::RunNotFound
         | Code::TaskNotFound
         | Code::WorkspaceNotFound => tonic::Code::NotFound,
         Code::MethodNotAllowed => tonic::Code::Unimplemented,
-        Code::AgentExists | Code::IdempotencyConflict => tonic::Code::AlreadyExists,
+        Code::AgentExists | Code::WorkspaceExists | Code::IdempotencyConflict => {
+            tonic::Code::AlreadyExists
+        }
         Code::AgentInactive
         | Code::ExpectedRun
         | Code::RunNotCancellable
         | Code::SessionConflict
         | Code::TaskNotArchivable
-        | Code::TaskNotCancellable => tonic::Code::FailedPrecondition,
+        | Code::TaskNotCancellable
+        | Code::InputNotWaiting => tonic::Code::FailedPrecondition,
         Code::InboxFull => tonic::Code::ResourceExhausted,
         Code::Internal => tonic::Code::Internal,
         Code::Unavailable => tonic::Code::Unavailable,
@@ -131,18 +138,21 @@ pub fn exit(code: Code) -> Exit {
         | Code::UnsupportedMediaType => Exit::Usage,
         Code::AgentNotFound
         | Code::InputNotFound
+        | Code::ScheduleNotFound
         | Code::NotFound
         | Code::RunNotFound
         | Code::TaskNotFound
         | Code::WorkspaceNotFound => Exit::NotFound,
         Code::AgentExists
+        | Code::WorkspaceExists
         | Code::AgentInactive
         | Code::ExpectedRun
         | Code::IdempotencyConflict
         | Code::RunNotCancellable
         | Code::SessionConflict
         | Code::TaskNotArchivable
-        | Code::TaskNotCancellable => Exit::Conflict,
+        | Code::TaskNotCancellable
+        | Code::InputNotWaiting => Exit::Conflict,
         Code::Unauthenticated => Exit::Refused,
         Code::InboxFull | Code::Internal | Code::Unavailable => Exit::Unavailable,
     }
@@ -162,12 +172,14 @@ pub fn retry(code: Code) -> bool {
     match code {
         Code::InboxFull | Code::Unavailable => true,
         Code::AgentExists
+        | Code::WorkspaceExists
         | Code::AgentInactive
         | Code::AgentNotFound
         | Code::BodyTooLarge
         | Code::ExpectedRun
         | Code::IdempotencyConflict
         | Code::InputNotFound
+        | Code::ScheduleNotFound
         | Code::Internal
         | Code::InvalidBody
         | Code::InvalidField
@@ -179,6 +191,7 @@ pub fn retry(code: Code) -> bool {
         | Code::SessionConflict
         | Code::TaskNotArchivable
         | Code::TaskNotCancellable
+        | Code::InputNotWaiting
         | Code::TaskNotFound
         | Code::TooLarge
         | Code::Unauthenticated
@@ -193,6 +206,7 @@ pub fn changed(code: Code) -> Changed {
     match code {
         Code::Internal | Code::Unavailable => Changed::Maybe,
         Code::AgentExists
+        | Code::WorkspaceExists
         | Code::AgentInactive
         | Code::AgentNotFound
         | Code::BodyTooLarge
@@ -200,6 +214,7 @@ pub fn changed(code: Code) -> Changed {
         | Code::IdempotencyConflict
         | Code::InboxFull
         | Code::InputNotFound
+        | Code::ScheduleNotFound
         | Code::InvalidBody
         | Code::InvalidField
         | Code::MethodNotAllowed
@@ -210,6 +225,7 @@ pub fn changed(code: Code) -> Changed {
         | Code::SessionConflict
         | Code::TaskNotArchivable
         | Code::TaskNotCancellable
+        | Code::InputNotWaiting
         | Code::TaskNotFound
         | Code::TooLarge
         | Code::Unauthenticated
@@ -229,6 +245,7 @@ pub fn title(code: Code) -> &'static str {
         Code::IdempotencyConflict => "The idempotency key was used with another body",
         Code::InboxFull => "The task has too many waiting inputs",
         Code::InputNotFound => "No such input",
+        Code::InputNotWaiting => "The input does not wait any more",
         Code::Internal => "The server failed",
         Code::InvalidBody => "The request body cannot be read",
         Code::InvalidField => "A field has a value that is not allowed",
@@ -237,6 +254,7 @@ pub fn title(code: Code) -> &'static str {
         Code::RequiredField => "A required field is missing",
         Code::RunNotCancellable => "The run is over",
         Code::RunNotFound => "No such run",
+        Code::ScheduleNotFound => "No such schedule",
         Code::SessionConflict => "The command does not fit the session's task",
         Code::TaskNotArchivable => "The task cannot be archived now",
         Code::TaskNotCancellable => "The task is over",
@@ -245,6 +263,7 @@ pub fn title(code: Code) -> &'static str {
         Code::Unauthenticated => "A valid token is missing",
         Code::Unavailable => "The server cannot answer now",
         Code::UnsupportedMediaType => "The request body is not JSON",
+        Code::WorkspaceExists => "There is such a workspace already",
         Code::WorkspaceNotFound => "No such workspace",
     }
 }

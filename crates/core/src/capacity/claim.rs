@@ -5,14 +5,16 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::Agent;
 use crate::attempt::{self, Attempt};
+use crate::budget;
 use crate::capacity::Instance;
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::engine::{Link, Push};
 use crate::id::{AttemptId, IncarnationId, RunId, TaskId, WorkerId};
-use crate::input::{self, Input};
-use crate::lease::{self, Lease, Turn};
+use crate::input::Input;
+use crate::input::inbox::{self, Next};
+use crate::lease::{self, Can, Lease, Resources, Turn};
 use crate::policy::RuntimeType;
-use crate::run::{self, Run, Usage};
+use crate::run::{self, Run, Usage, idle};
 use crate::session::Session;
 use crate::task::{self, Parked, Task};
 use crate::time::Timestamp;
@@ -27,6 +29,8 @@ pub struct Assignment {
     pub runtime: String,
     /// The conversation was begun before: resume it.
     pub resume: bool,
+    /// What may still be spent, in millionths of a US dollar; 0: no limit.
+    pub budget_micro_usd: u64,
     pub task: Task,
     pub agent: Agent,
     pub input: Input,
@@ -42,29 +46,39 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     }
     let session = txn.session(task.workspace_id, task.session_id.clone());
     let mut session = txn.known(session)?;
-    if session.live_run.is_some() && session.live_run != task.target_run_id {
+    if let Some(live) = session.live_run
+        && Some(live) != task.target_run_id
+    {
         task.parked = Some(Parked::Session);
-        return txn.put_task(task);
+        txn.put_task(task)?;
+        return idle::make_way(txn, live);
     }
     let agent = txn.known(txn.agent(task.agent_id))?;
     let Some(chosen) = choose(txn, &agent, &instance)? else { return Ok(()) };
+    if budget::holds(txn, &mut task, &mut instance)? {
+        return Ok(());
+    }
+    let mut run = match open_run(txn, &task)? {
+        Some(run) => run,
+        None => match new_run(txn, &mut task)? {
+            Some(run) => run,
+            // More messages are being collected.
+            None => return txn.put_task(task),
+        },
+    };
     reserve(txn, &chosen)?;
 
     // Served last, looked at last: neither a new class nor one that was idle has credit (DSP-2).
     instance.pass = (instance.pass + 1).max(u64::try_from(txn.now.0).unwrap_or(0));
     txn.put_instance(instance);
     session.term += 1;
-    let mut run = match open_run(txn, &task)? {
-        Some(run) => run,
-        None => new_run(txn, &mut task)?,
-    };
     let attempt = new_attempt(txn, &run, &chosen, session.term);
     run.attempt_count = attempt.attempt_no;
     run.live_attempt_id = Some(attempt.id);
     run.runtime = Some(chosen.runtime.clone());
     run.runtime_note = chosen.note.clone();
     let input_id = run.input_id.expect("a run that is claimed has an input");
-    let input = txn.known(txn.input(input_id))?;
+    let input = inbox::turn_of(txn, &run)?;
     let lease = Lease {
         attempt_id: attempt.id,
         run_id: run.id,
@@ -77,6 +91,13 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         term: session.term,
         state: lease::State::Granted,
         turn: Turn::Given(input_id),
+        can: Can::default(),
+        steers: Vec::new(),
+        interrupted: false,
+        stop: None,
+        idle_until: None,
+        spent: Usage::default(),
+        resources: Resources::default(),
         ended_turns: 0,
         next_chunk: 0,
     };
@@ -95,6 +116,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     });
     let Value::Object(detail) = payload.clone() else { unreachable!() };
     let attempt_no = attempt.attempt_no;
+    let budget_micro_usd = budget::left_micro_usd(txn, &task)?;
     txn.event(task.id, Some((run.id, Some(attempt.id))), "accepted", payload);
     txn.put_attempt(attempt);
     txn.put_run(run, Some(("accepted", detail)));
@@ -105,6 +127,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         attempt_no,
         runtime: chosen.runtime,
         resume,
+        budget_micro_usd,
         task,
         agent,
         input,
@@ -187,15 +210,19 @@ fn open_run(txn: &Txn<'_>, task: &Task) -> Decided<Option<Run>> {
     }
 }
 
-/// A new run with the task's first waiting input.
-fn new_run(txn: &mut Txn<'_>, task: &mut Task) -> Decided<Run> {
+/// A new run with the task's next turn; without one the task is parked until there is.
+fn new_run(txn: &mut Txn<'_>, task: &mut Task) -> Decided<Option<Run>> {
     let run_id = RunId(txn.ids.uuid());
-    let input_id = task.inbox.remove(0);
-    let mut input = txn.known(txn.input(input_id))?;
-    input.state = legal(input.state.next(input::state::Event::Take));
-    input.run_id = Some(run_id);
-    txn.put_input(input);
-    Ok(Run {
+    let inputs = match inbox::take(txn, task, run_id)? {
+        Next::Turn(inputs) => inputs,
+        Next::Quiet(until) => {
+            task.parked = Some(Parked::Quiet);
+            task.wake_at = Some(until);
+            return Ok(None);
+        }
+        Next::Nothing => unreachable!("INV-TASK-2: a queued task without a run has an input"),
+    };
+    Ok(Some(Run {
         id: run_id,
         workspace_id: task.workspace_id,
         agent_id: task.agent_id,
@@ -209,7 +236,8 @@ fn new_run(txn: &mut Txn<'_>, task: &mut Task) -> Decided<Run> {
         model: None,
         timeout_ms: task.details.timeout_ms,
         instance_key: task.instance_key.clone(),
-        input_id: Some(input_id),
+        input_id: Some(inputs[0].id),
+        merged: inputs[1..].iter().map(|input| input.id).collect(),
         live_attempt_id: None,
         attempt_count: 0,
         excused_count: 0,
@@ -225,7 +253,7 @@ fn new_run(txn: &mut Txn<'_>, task: &mut Task) -> Decided<Run> {
         ended_at: None,
         created_at: txn.now,
         updated_at: txn.now,
-    })
+    }))
 }
 
 fn new_attempt(txn: &mut Txn<'_>, run: &Run, chosen: &Chosen, term: u64) -> Attempt {
@@ -258,11 +286,15 @@ fn new_attempt(txn: &mut Txn<'_>, run: &Run, chosen: &Chosen, term: u64) -> Atte
 
 /// The assignment of a lease once more, for a worker that may not have got it.
 pub(crate) fn again(txn: &Txn<'_>, lease: Lease) -> Decided<Option<Assignment>> {
-    let Turn::Given(input_id) = lease.turn else { return Ok(None) };
+    if !matches!(lease.turn, Turn::Given(_)) {
+        return Ok(None);
+    }
     let attempt = txn.known(txn.attempt(lease.attempt_id))?;
     let task = txn.known(txn.task(lease.task_id))?;
     let agent = txn.known(txn.agent(task.agent_id))?;
-    let input = txn.known(txn.input(input_id))?;
+    let run = txn.known(txn.run(lease.run_id))?;
+    let input = inbox::turn_of(txn, &run)?;
+    let budget_micro_usd = budget::left_micro_usd(txn, &task)?;
     let session = txn.session(lease.workspace_id, lease.session_id.clone());
     let resume = txn.known(session)?.begun;
     Ok(Some(Assignment {
@@ -270,6 +302,7 @@ pub(crate) fn again(txn: &Txn<'_>, lease: Lease) -> Decided<Option<Assignment>> 
         attempt_no: attempt.attempt_no,
         runtime: attempt.runtime.unwrap_or_default(),
         resume,
+        budget_micro_usd,
         task,
         agent,
         input,
@@ -280,7 +313,7 @@ pub(crate) fn again(txn: &Txn<'_>, lease: Lease) -> Decided<Option<Assignment>> 
 /// A parked task whose time has come is ready again.
 pub(crate) fn wake(txn: &mut Txn<'_>, task_id: TaskId, now: Timestamp) -> Decided<()> {
     if let Some(mut task) = txn.task(task_id)?
-        && task.parked == Some(Parked::Timer)
+        && matches!(task.parked, Some(Parked::Timer | Parked::Quiet))
         && task.wake_at.is_some_and(|at| at <= now)
     {
         task.parked = None;

@@ -69,6 +69,9 @@ fn reason(task: &Task, around: &Around<'_>) -> (WaitCode, String) {
         let text = format!("the workspace {:?} is paused", around.workspace.key);
         return (WaitCode::WorkspacePaused, text);
     }
+    if task.parked == Some(Parked::Quiet) {
+        return (WaitCode::NotBefore, "more messages are being collected".to_owned());
+    }
     if task.parked == Some(Parked::Timer) {
         return (WaitCode::NotBefore, "its next attempt is not due yet".to_owned());
     }

@@ -230,6 +230,12 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
             let accepted = input::submit::decide(txn, *workspace, *target, submit)?;
             Answer::Accepted(Box::new(accepted))
         }
+        Command::EditInput { workspace, input, edit } => {
+            Answer::Input(Box::new(input::edit::edit(txn, *workspace, *input, edit)?))
+        }
+        Command::WithdrawInput { workspace, input } => {
+            Answer::Input(Box::new(input::edit::withdraw(txn, *workspace, *input)?))
+        }
         Command::CancelTask { workspace, task } => {
             Answer::Cancelled(Box::new(task::cancel::task(txn, *workspace, *task)?))
         }
@@ -279,6 +285,18 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
         Command::Wake(task) => {
             let now = txn.now;
             claim::wake(txn, *task, now)?;
+            Answer::Done
+        }
+        Command::CloseIdle(attempt) => {
+            run::idle::close(txn, *attempt)?;
+            Answer::Done
+        }
+        Command::Reopen(key) => {
+            crate::capacity::health::reopen(txn, key)?;
+            Answer::Done
+        }
+        Command::Fire(id) => {
+            crate::schedule::fire::decide(txn, *id)?;
             Answer::Done
         }
         Command::Expire { worker, renewal } => {

@@ -20,15 +20,19 @@ use super::{Config, Link, Offers, Push};
 use crate::agent::Agent;
 use crate::attempt::Attempt;
 use crate::batch::{Find, Found};
+use crate::budget::Account;
 use crate::capacity::Instance;
 use crate::code::{Code, Rejection};
-use crate::id::{AgentId, AttemptId, Ids, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use crate::id::{
+    AgentId, AttemptId, Ids, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
+};
 use crate::idempotency::Receipt;
 use crate::input::Input;
 use crate::key::{Key, Row, Version};
 use crate::lease::Lease;
 use crate::machine::Illegal;
 use crate::run::{Run, Snapshot};
+use crate::schedule::Schedule;
 use crate::session::{Session, SessionId};
 use crate::stream::{Append, Body, Record};
 use crate::task::{Parked, State, Task};
@@ -213,6 +217,8 @@ rows! {
     instance, Instance(key: String) -> Instance;
     worker, Worker(id: WorkerId) -> Worker;
     receipt, Receipt(workspace: WorkspaceId, agent: AgentId, key: String) -> Receipt;
+    schedule_row, Schedule(id: ScheduleId) -> Box<Schedule>;
+    account, Account(workspace: WorkspaceId, agent: Option<AgentId>) -> Account;
 }
 
 impl Txn<'_> {
@@ -231,21 +237,31 @@ impl Txn<'_> {
 
     /// The leases of a worker, also those that this round has given it.
     pub fn leases_of(&self, worker: &WorkerId) -> Decided<Vec<Lease>> {
-        let Found::Leases(found) = self.find(Find::Leases { worker: worker.clone() })? else {
+        let find = Find::Leases { worker: worker.clone() };
+        self.leases(find, |lease| lease.worker_id == *worker)
+    }
+
+    /// The leases of a class whose processes are kept warm.
+    pub fn idle_leases(&self, instance: &str) -> Decided<Vec<Lease>> {
+        let find = Find::Idle { instance: instance.to_owned() };
+        self.leases(find, |lease| lease.is_idle() && lease.instance_key == instance)
+    }
+
+    /// The leases that a search finds and those of this round, as they are by now.
+    fn leases(&self, find: Find, fits: impl Fn(&Lease) -> bool) -> Decided<Vec<Lease>> {
+        let Found::Leases(found) = self.find(find)? else {
             unreachable!("a search is answered in kind")
         };
         let mut ids: BTreeSet<AttemptId> = found.iter().copied().collect();
         let ends = Key::Lease(AttemptId(Uuid::nil()))..=Key::Lease(AttemptId(Uuid::max()));
         for (_, row) in self.of_round(ends) {
-            if let Row::Lease(lease) = row
-                && lease.worker_id == *worker
-            {
+            if let Row::Lease(lease) = row {
                 ids.insert(lease.attempt_id);
             }
         }
         let mut leases = Vec::with_capacity(ids.len());
         for id in ids {
-            leases.extend(self.lease(id)?);
+            leases.extend(self.lease(id)?.filter(&fits));
         }
         Ok(leases)
     }
@@ -331,7 +347,12 @@ impl Txn<'_> {
         task.updated_at = self.now;
         let before = self.task(task.id)?;
         self.count_task(before.as_ref(), &task)?;
-        self.put(Key::Task(task.id), Row::Task(Box::new(task)));
+        let was_open = before.is_some_and(|before| !before.state.is_terminal());
+        let rests = was_open && task.state.is_terminal() && task.schedule_id.is_some();
+        self.put(Key::Task(task.id), Row::Task(Box::new(task.clone())));
+        if rests {
+            crate::schedule::fire::rested(self, &task)?;
+        }
         Ok(())
     }
 
@@ -348,7 +369,12 @@ impl Txn<'_> {
             let mut instance = self.known(self.instance(after.instance_key.clone()))?;
             instance.queued = moved(instance.queued, queued);
             instance.parked = moved(instance.parked, parked);
+            let makes_room = queued > parked && instance.room() == 0 && instance.idle > 0;
+            let key = instance.key.clone();
             self.put_instance(instance);
+            if makes_room {
+                crate::run::idle::evict(self, &key)?;
+            }
         }
         if waits != 0 {
             let session = self.session(after.workspace_id, after.session_id.clone());
@@ -361,8 +387,8 @@ impl Txn<'_> {
 
     /// Writes a lease and counts it where its state says; a state that ends it removes it.
     pub fn put_lease(&mut self, lease: Lease) -> Decided<()> {
-        let before = self.lease(lease.attempt_id)?.map(|before| before.state);
-        self.count_lease(before, &lease)?;
+        let before = self.lease(lease.attempt_id)?;
+        self.count_lease(before.as_ref(), &lease)?;
         let key = Key::Lease(lease.attempt_id);
         match lease.state {
             crate::lease::State::Released | crate::lease::State::Expired => self.remove(key),
@@ -377,12 +403,17 @@ impl Txn<'_> {
         Ok(())
     }
 
-    fn count_lease(&mut self, before: Option<crate::lease::State>, after: &Lease) -> Decided<()> {
-        if before == Some(after.state) {
+    fn count_lease(&mut self, before: Option<&Lease>, after: &Lease) -> Decided<()> {
+        let was = before.map(|before| before.state);
+        let idle = i64::from(after.is_idle()) - i64::from(before.is_some_and(Lease::is_idle));
+        if was == Some(after.state) && idle == 0 {
             return Ok(());
         }
         let mut instance = self.known(self.instance(after.instance_key.clone()))?;
-        instance.recount(before, Some(after.state));
+        if was != Some(after.state) {
+            instance.recount(was, Some(after.state));
+        }
+        instance.idle = moved(instance.idle, idle);
         self.put_instance(instance);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Delivery, Input, Mode, State};
+use super::{Delivery, Input, Mode, State, inbox};
 use crate::capacity::waiting;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn, legal};
@@ -10,8 +10,9 @@ use crate::id::{InputId, RunId, TaskId, WorkspaceId};
 use crate::idempotency::{BodyHash, Receipt};
 use crate::key::Key;
 use crate::limits;
+use crate::run::live;
 use crate::task::accept::{self, Accepted, check_attachments};
-use crate::task::{self, Task};
+use crate::task::{self, Parked, Task};
 use crate::text::{bounded, trimmed};
 
 /// An input as it came.
@@ -111,22 +112,22 @@ fn check_expected(txn: &Txn<'_>, task: &Task, expected: RunId) -> Decided<()> {
     Err(Rejection::field(Code::ExpectedRun, "expected_run_id", text).into())
 }
 
-/// INP-2. What this version cannot do yet is refused by name, never done as something else.
+/// INP-2: trimmed and in lower case; empty means `followup`, and `steer-backlog` is `steer`.
 fn parse_mode(given: Option<&str>) -> Result<Mode, Rejection> {
     let text = given.map(|text| text.trim().to_lowercase()).unwrap_or_default();
     match text.as_str() {
         "" => Ok(Mode::Followup),
-        _ => match Mode::parse(&text) {
-            Some(mode @ (Mode::Queue | Mode::Followup)) => Ok(mode),
-            _ => Err(Rejection::invalid(
-                "queue_mode",
-                format!("invalid queue_mode: {text:?}; allowed: queue, followup"),
-            )),
-        },
+        "steer-backlog" => Ok(Mode::Steer),
+        _ => Mode::parse(&text).ok_or_else(|| {
+            let allowed = Mode::list();
+            let text = format!("invalid queue_mode: {text:?}; allowed: {allowed}, steer-backlog");
+            Rejection::invalid("queue_mode", text)
+        }),
     }
 }
 
-/// Puts an input at the end of the task's inbox; a task that had come to rest is queued again.
+/// Puts an input into the task's inbox, or straight to its agent where its mode asks for it; a
+/// task that had come to rest is queued again.
 pub(crate) fn enqueue(
     txn: &mut Txn<'_>,
     mut task: Task,
@@ -141,7 +142,8 @@ pub(crate) fn enqueue(
         );
         return Err(Rejection::new(Code::InboxFull, text).into());
     }
-    let restarts = !matches!(task.state, task::State::Queued | task::State::Running);
+    let live = live::lease_of(txn, &task)?;
+    let restarts = live.is_none() && task.state != task::State::Queued;
     if restarts {
         // What runs goes on to its end; nothing new begins for an agent that is switched off.
         let agent = txn.known(txn.agent(task.agent_id))?;
@@ -151,7 +153,7 @@ pub(crate) fn enqueue(
         }
     }
     let delivery = if restarts { Delivery::Restarted } else { Delivery::Queued };
-    let input = Input {
+    let mut input = Input {
         id: InputId(txn.ids.uuid()),
         workspace_id: task.workspace_id,
         task_id: task.id,
@@ -168,7 +170,12 @@ pub(crate) fn enqueue(
         created_at: txn.now,
         updated_at: txn.now,
     };
-    task.inbox.push(input.id);
+    inbox::insert(txn, &mut task, &input)?;
+    if task.parked == Some(Parked::Quiet) {
+        // Whether there is more to wait for is looked at when it is claimed.
+        task.parked = None;
+        task.wake_at = None;
+    }
     if restarts {
         task.state = legal(task.state.next(task::state::Event::Restart));
         task.queued_at = Some(txn.now);
@@ -181,6 +188,11 @@ pub(crate) fn enqueue(
     let payload = json!({ "input_id": input.id, "queue_mode": input.mode.as_str() });
     txn.event(task.id, None, event, payload);
     txn.put_input(input.clone());
+    if let Some(lease) = live {
+        let delivery = live::offer(txn, lease, &mut task, &input)?;
+        input = Input { delivery, ..txn.known(txn.input(input.id))? };
+        txn.put_input(input.clone());
+    }
     txn.put_task(task.clone())?;
     Ok((task, input))
 }

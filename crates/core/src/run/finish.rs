@@ -4,13 +4,15 @@
 use serde_json::json;
 
 use super::outcome::{Cause, Failure, Outcome, outcome};
-use super::{Run, Status, state::Event};
+use super::{Run, Status, live, state::Event};
 use crate::attempt;
 use crate::capacity::claim::{detail, wake_waiter};
+use crate::capacity::health;
 use crate::engine::txn::{Decided, Txn, legal};
+use crate::engine::{Push, PushKind};
 use crate::id::InputId;
-use crate::input::{self, submit};
-use crate::lease::{self, Lease, Turn};
+use crate::input::{self, inbox, submit};
+use crate::lease::{self, Lease, Stop, Turn};
 use crate::limits;
 use crate::task::{self, Parked, Task};
 use crate::text::shortened;
@@ -26,24 +28,14 @@ pub(crate) fn finish(
     let mut run = txn.known(txn.run(lease.run_id))?;
     run.live_attempt_id = None;
     let text = shortened(text, limits::TEXT_BYTES_MAX);
-    let mut outcome = outcome(&lease.turn, cause, text, task.cancel_requested_at.is_some());
-    end_attempt(txn, &lease, cause, &outcome)?;
-    let event = match cause {
-        Cause::Lost => lease::state::Event::Expire,
-        _ => lease::state::Event::Release,
+    let stop = match lease.stop {
+        _ if task.cancel_requested_at.is_some() => Some(Stop::Cancel),
+        None if lease.interrupted => Some(Stop::Interrupt),
+        stop => stop,
     };
-    let input_id = lease.turn.input_id();
+    let mut outcome = outcome(&lease.turn, stop, cause, text);
     let unstarted = lease.state == lease::State::Granted;
-    let (lease_turn, ended_turns) = (lease.turn.clone(), lease.ended_turns);
-    lease.state = legal(lease.state.next(event));
-    txn.put_lease(lease)?;
-
     run.loss_count += u32::from(*cause == Cause::Lost && !unstarted);
-    if outcome.failure == Some(Failure::Lost) && run.loss_count >= limits::POISON_LOSSES_MAX {
-        let error = format!("set aside: it lost {} workers", run.loss_count);
-        outcome.failure = Some(Failure::Poisoned);
-        outcome.error = Some(error);
-    }
     // What was nobody's failure uses up no retry.
     let excused = match outcome.failure {
         Some(Failure::Stopped) => true,
@@ -51,20 +43,37 @@ pub(crate) fn finish(
         _ => false,
     };
     run.excused_count += u32::from(excused);
+    end_attempt(txn, &lease, cause, &outcome)?;
+    let event = match cause {
+        Cause::Lost => lease::state::Event::Expire,
+        _ => lease::state::Event::Release,
+    };
+    lease.state = legal(lease.state.next(event));
+    txn.put_lease(lease.clone())?;
+    if !excused {
+        health::ended(txn, &lease.instance_key, &outcome)?;
+    }
+    live::fall_back(txn, &lease, &mut task, &lease.steers, "process_ended")?;
+
+    if outcome.failure == Some(Failure::Lost) && run.loss_count >= limits::POISON_LOSSES_MAX {
+        let error = format!("set aside: it lost {} workers", run.loss_count);
+        outcome.failure = Some(Failure::Poisoned);
+        outcome.error = Some(error);
+    }
     let retries = outcome.failure.is_some_and(Failure::is_retryable)
         && run.attempt_count - run.excused_count < run.policy.retry.max_attempts;
     if retries {
-        retry(txn, &mut task, run, input_id, &outcome);
+        retry(txn, &mut task, run, lease.turn.input_id(), &outcome);
         return txn.put_task(task);
     }
     // A lost worker may have given it to the agent without our knowing, and so may the worker of
     // an attempt before this one.
-    if let Turn::Given(next) = lease_turn
+    if matches!(lease.turn, Turn::Given(_))
         && *cause != Cause::Lost
-        && ended_turns > 0
+        && lease.ended_turns > 0
         && outcome.event != Event::Cancel
         && outcome.failure != Some(Failure::Poisoned)
-        && give_back(txn, &mut task, &mut run, next)?
+        && give_back(txn, &mut task, &mut run)?
         && run.status == Status::Running
     {
         // The turn before was done well, or there would have been no next one.
@@ -97,19 +106,18 @@ fn end_attempt(txn: &mut Txn<'_>, lease: &Lease, cause: &Cause, outcome: &Outcom
     Ok(())
 }
 
-/// A later input of a run that the agent never took waits again, before the others, and has a run
+/// The later turn of a run that the agent never took waits again, before the others, and has a run
 /// of its own. Whether it was so.
-fn give_back(txn: &mut Txn<'_>, task: &mut Task, run: &mut Run, id: InputId) -> Decided<bool> {
-    let mut input = txn.known(txn.input(id))?;
-    if input.state != input::State::Taken {
-        return Ok(false);
+fn give_back(txn: &mut Txn<'_>, task: &mut Task, run: &mut Run) -> Decided<bool> {
+    let mut any = false;
+    let merged = std::mem::take(&mut run.merged);
+    for id in run.input_id.into_iter().chain(merged).rev() {
+        any |= inbox::take_back(txn, task, id)?;
     }
-    input.state = legal(input.state.next(input::state::Event::Return));
-    input.run_id = None;
-    txn.put_input(input);
-    task.inbox.insert(0, id);
-    run.input_id = None;
-    Ok(true)
+    if any {
+        run.input_id = None;
+    }
+    Ok(any)
 }
 
 /// The run waits for its next attempt, through dispatch like everything else (RUN-7). It keeps
@@ -144,11 +152,12 @@ fn end_run(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, outcome: &Outcome) 
     run.ended_at = Some(txn.now);
     run.error = outcome.error.clone();
     run.failure = outcome.failure;
-    if let Some(input_id) = run.input_id.take() {
-        let input = txn.known(txn.input(input_id))?;
+    for id in run.input_id.take().into_iter().chain(std::mem::take(&mut run.merged)) {
+        let input = txn.known(txn.input(id))?;
         if input.state != input::State::Settled {
             let reason = match outcome.event {
-                Event::Cancel => "cancelled",
+                Event::Cancel if task.cancel_requested_at.is_some() => "cancelled",
+                Event::Cancel => "interrupted",
                 _ => "run_failed",
             };
             submit::settle(txn, input, input::Outcome::Dropped, Some(reason));
@@ -168,8 +177,11 @@ fn end_run(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, outcome: &Outcome) 
 /// What the task becomes when its run has ended.
 fn settle_task(txn: &mut Txn<'_>, task: &mut Task, outcome: &Outcome) -> Decided<()> {
     let poisoned = outcome.failure == Some(Failure::Poisoned);
+    let interrupted = outcome.event == Event::Cancel
+        && task.state == task::State::Running
+        && task.cancel_requested_at.is_none();
     let event = match outcome.event {
-        Event::Cancel => task::state::Event::Cancel,
+        Event::Cancel if !interrupted || task.inbox.is_empty() => task::state::Event::Cancel,
         _ if poisoned => task::state::Event::Drop,
         // Inputs that wait have their own turns, whatever became of this one.
         _ if !task.inbox.is_empty() => task::state::Event::Requeue,
@@ -211,12 +223,23 @@ pub(crate) fn cancel_idle(txn: &mut Txn<'_>, task: &mut Task, run: Run) -> Decid
 }
 
 /// Asks the worker to stop; its report that nothing is left settles the rest.
-pub(crate) fn stop(txn: &mut Txn<'_>, mut lease: Lease) -> Decided<()> {
-    lease.state = legal(lease.state.next(lease::state::Event::Stop));
+pub(crate) fn stop(txn: &mut Txn<'_>, mut lease: Lease, why: Stop) -> Decided<()> {
     let attempt = txn.known(txn.attempt(lease.attempt_id))?;
-    let payload = serde_json::Value::Object(detail(&attempt));
+    let (event, mut payload) = match why {
+        Stop::Cancel => ("cancel_requested", detail(&attempt)),
+        Stop::Interrupt | Stop::Budget => ("stop_requested", detail(&attempt)),
+    };
+    payload.insert("reason".to_owned(), why.as_str().into());
     let at = Some((lease.run_id, Some(lease.attempt_id)));
-    txn.event(lease.task_id, at, "cancel_requested", payload);
-    txn.push(crate::engine::Push::cancel(&lease));
+    txn.event(lease.task_id, at, event, payload.into());
+    lease.stop = match (lease.stop, why) {
+        (_, Stop::Cancel) | (None, _) => Some(why),
+        (before, _) => before,
+    };
+    if lease.state != lease::State::Stopping {
+        lease.state = legal(lease.state.next(lease::state::Event::Stop));
+        lease.idle_until = None;
+        txn.push(Push::to(&lease, PushKind::Cancel(lease.attempt_id)));
+    }
     txn.put_lease(lease)
 }

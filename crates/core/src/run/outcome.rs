@@ -1,7 +1,7 @@
 //! How an attempt's end becomes the run's outcome, and whether another attempt follows
 //! (RUN-2, RUN-3).
 
-use crate::lease::Turn;
+use crate::lease::{Stop, Turn};
 use crate::run::state::Event;
 use crate::text::words;
 
@@ -10,6 +10,10 @@ words! {
     pub enum Failure {
         /// The agent said that its work failed.
         Agent => "agent",
+        /// A budget is spent (RUN-11).
+        Budget => "budget",
+        /// The `check` of the agent's config failed (RUN-2).
+        Check => "check",
         /// Credential, program or configuration is missing or wrong.
         Configuration => "configuration",
         /// The agent's process died in mid-turn.
@@ -44,6 +48,8 @@ impl Failure {
             | Failure::Stopped
             | Failure::Timeout => true,
             Failure::Agent
+            | Failure::Budget
+            | Failure::Check
             | Failure::Configuration
             | Failure::Poisoned
             | Failure::Rejected
@@ -63,6 +69,10 @@ pub enum Cause {
     /// Stopped by its worker: cancelled, or the worker itself stops.
     Stopped,
     TimedOut,
+    /// The agent's work was done, and the check of its config failed.
+    CheckFailed {
+        code: i32,
+    },
     SandboxFailed,
     /// It cannot run there as configured.
     Refused,
@@ -87,6 +97,12 @@ impl Outcome {
         Outcome { event: Event::Cancel, failure: None, error, waiting_for_input: false }
     }
 
+    /// Its turn was stopped for an input that waits.
+    pub fn interrupted() -> Self {
+        let error = Some("interrupted by queued input".to_owned());
+        Outcome { event: Event::Cancel, failure: None, error, waiting_for_input: false }
+    }
+
     pub fn succeeded() -> Self {
         let event = Event::Succeed;
         Outcome { event, failure: None, error: None, waiting_for_input: false }
@@ -102,25 +118,40 @@ impl Outcome {
 }
 
 /// The outcome of an attempt. A cancel that was accepted wins over everything (RUN-8); then the
-/// agent's own word counts; then the way in which the process ended.
-pub fn outcome(turn: &Turn, cause: &Cause, detail: &str, cancel_requested: bool) -> Outcome {
-    if cancel_requested {
+/// agent's own word counts, with the check that was to confirm it; then why it was stopped; then
+/// the way in which the process ended.
+pub fn outcome(turn: &Turn, stop: Option<Stop>, cause: &Cause, detail: &str) -> Outcome {
+    if stop == Some(Stop::Cancel) {
         return Outcome::cancelled();
     }
-    if let Turn::Ended(_, ended) = turn {
+    if let Turn::Ended(_, ended) | Turn::Idle(_, ended) = turn {
+        if stop == Some(Stop::Interrupt) && ended.is_error {
+            return Outcome::interrupted();
+        }
         if ended.is_error {
             let failure = ended.failure.unwrap_or(Failure::Agent);
             return Outcome::failed(failure, or(&ended.text, &ended.reason));
         }
+        if let Cause::CheckFailed { code } = cause {
+            let text = format!("the check failed with exit code {code}");
+            return Outcome::failed(Failure::Check, or(detail, &text));
+        }
         let waiting_for_input = ended.waiting_for_input;
         return Outcome { event: Event::Succeed, failure: None, error: None, waiting_for_input };
+    }
+    match stop {
+        Some(Stop::Interrupt) => return Outcome::interrupted(),
+        Some(Stop::Budget) => {
+            return Outcome::failed(Failure::Budget, "its budget is spent".to_owned());
+        }
+        Some(Stop::Cancel) | None => {}
     }
     let (failure, fallback) = match cause {
         Cause::Exited { code: 0 } | Cause::Closed => (
             Failure::Unproven,
             "the agent's process ended without saying that its work was done".to_owned(),
         ),
-        Cause::Exited { code } => {
+        Cause::Exited { code } | Cause::CheckFailed { code } => {
             (Failure::Crashed, format!("the agent's process ended with exit code {code}"))
         }
         Cause::Stopped => (Failure::Stopped, "its worker was stopped".to_owned()),
@@ -156,22 +187,44 @@ mod tests {
 
     #[test]
     fn exit_code_zero_without_the_agents_word_is_unproven() {
-        let got = outcome(&open(), &Cause::Exited { code: 0 }, "", false);
+        let got = outcome(&open(), None, &Cause::Exited { code: 0 }, "");
         assert_eq!((got.event, got.failure), (Event::Fail, Some(Failure::Unproven)));
     }
 
     #[test]
     fn the_agents_word_counts_more_than_the_exit_code() {
-        let got = outcome(&ended(false, None), &Cause::Exited { code: 1 }, "", false);
+        let got = outcome(&ended(false, None), None, &Cause::Exited { code: 1 }, "");
         assert_eq!((got.event, got.failure), (Event::Succeed, None));
-        let got = outcome(&ended(true, None), &Cause::Exited { code: 0 }, "", false);
+        let got = outcome(&ended(true, None), None, &Cause::Exited { code: 0 }, "");
         assert_eq!((got.event, got.failure), (Event::Fail, Some(Failure::Agent)));
         assert_eq!(got.error.as_deref(), Some("all done"));
     }
 
     #[test]
     fn a_cancel_wins_over_success() {
-        assert_eq!(outcome(&ended(false, None), &Cause::Closed, "", true).event, Event::Cancel);
+        let got = outcome(&ended(false, None), Some(Stop::Cancel), &Cause::Closed, "");
+        assert_eq!(got.event, Event::Cancel);
+    }
+
+    #[test]
+    fn a_turn_that_was_stopped_for_an_input_is_no_failure() {
+        let got = outcome(&open(), Some(Stop::Interrupt), &Cause::Crashed, "");
+        assert_eq!((got.event, got.failure), (Event::Cancel, None));
+        let got = outcome(&ended(false, None), Some(Stop::Interrupt), &Cause::Closed, "");
+        assert_eq!(got.event, Event::Succeed);
+    }
+
+    #[test]
+    fn a_spent_budget_is_an_outcome_of_its_own() {
+        let got = outcome(&open(), Some(Stop::Budget), &Cause::Stopped, "");
+        assert_eq!((got.event, got.failure), (Event::Fail, Some(Failure::Budget)));
+    }
+
+    #[test]
+    fn a_failed_check_takes_the_agents_word_back() {
+        let got = outcome(&ended(false, None), None, &Cause::CheckFailed { code: 2 }, "");
+        assert_eq!((got.event, got.failure), (Event::Fail, Some(Failure::Check)));
+        assert_eq!(got.error.as_deref(), Some("the check failed with exit code 2"));
     }
 
     #[test]
@@ -187,7 +240,7 @@ mod tests {
             (Cause::Lost, Failure::Lost),
         ];
         for (cause, failure) in table {
-            let got = outcome(&open(), &cause, "", false);
+            let got = outcome(&open(), None, &cause, "");
             assert_eq!(got.failure, Some(failure), "{cause:?}");
             assert_eq!(got.event == Event::TimeOut, failure == Failure::Timeout);
         }

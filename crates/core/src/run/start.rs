@@ -6,15 +6,19 @@ use serde_json::{Value, json};
 
 use super::Usage;
 use crate::attempt;
+use crate::budget;
 use crate::capacity::claim::detail;
 use crate::engine::txn::{Decided, Txn, legal};
-use crate::id::{AttemptId, IncarnationId, InputId, WorkerId};
+use crate::id::{AttemptId, IncarnationId, InputId, RunId, WorkerId};
+use crate::input::inbox::{self, Next};
 use crate::input::{self, Input, Outcome};
-use crate::lease::{self, Ended, Lease, Turn};
+use crate::lease::{self, Can, Ended, Lease, Turn};
 use crate::limits;
-use crate::run;
 use crate::run::outcome::{Cause, Failure};
+use crate::run::{self, idle, live};
+use crate::task::{self, Task};
 use crate::text::shortened;
+use crate::time::Timestamp;
 
 /// One thing that happened to an execution.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,11 +31,17 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// The sandbox is up and the agent's process runs in it.
-    Started { provider: Option<String>, model: Option<String> },
+    Started { provider: Option<String>, model: Option<String>, can: Can },
     /// The agent has taken the input.
     TurnStarted { input_id: InputId },
     /// The agent's own end-of-work event.
     TurnEnded(Box<TurnEnded>),
+    /// The agent has taken a steer into its running turn.
+    Injected { input_id: InputId },
+    /// A steer will not be taken by this process any more.
+    Returned { input_id: InputId },
+    /// What the running turn has used so far.
+    Spent { input_id: InputId, usage: Usage },
     /// Nothing of the execution is left on the worker.
     Ended { cause: Cause, detail: String },
 }
@@ -57,6 +67,8 @@ pub enum Verdict {
     Fenced,
     /// The next turn.
     Next(Box<Input>),
+    /// Nothing waits: keep the agent, more will come.
+    Wait,
     /// Close the agent and report the end.
     Close,
     /// It cannot follow what was reported before.
@@ -89,9 +101,12 @@ pub(crate) fn decide(txn: &mut Txn<'_>, writer: &Writer, event: &Event) -> Decid
         return Ok(Verdict::Fenced);
     };
     match &event.what {
-        What::Started { provider, model } => started(txn, lease, provider, model),
+        What::Started { provider, model, can } => started(txn, lease, provider, model, *can),
         What::TurnStarted { input_id } => turn_started(txn, lease, *input_id),
         What::TurnEnded(ended) => turn_ended(txn, lease, ended),
+        What::Injected { input_id } => live::injected(txn, lease, *input_id),
+        What::Returned { input_id } => live::returned(txn, lease, *input_id),
+        What::Spent { input_id, usage } => spent(txn, lease, *input_id, *usage),
         What::Ended { cause, detail } => {
             super::finish::finish(txn, lease, cause, detail)?;
             Ok(Verdict::Accepted)
@@ -104,6 +119,7 @@ fn started(
     mut lease: Lease,
     provider: &Option<String>,
     model: &Option<String>,
+    can: Can,
 ) -> Decided<Verdict> {
     let mut attempt = txn.known(txn.attempt(lease.attempt_id))?;
     let mut run = txn.known(txn.run(lease.run_id))?;
@@ -126,6 +142,7 @@ fn started(
     run.provider = provider.clone();
     run.model = model.clone();
     lease.state = legal(lease.state.next(lease::state::Event::Confirm));
+    lease.can = can;
     let at = Some((run.id, Some(attempt.id)));
     txn.event(run.origin_task_id, at, "started", json!({ "attempt_no": attempt.attempt_no }));
     let detail = detail(&attempt);
@@ -162,14 +179,7 @@ fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decid
         return Ok(Verdict::Illegal);
     }
     let mut run = txn.known(txn.run(lease.run_id))?;
-    let input = txn.known(txn.input(input_id))?;
-    if input.state == input::State::Taken {
-        let outcome = match (run.turn_count, input.delivery) {
-            (0, input::Delivery::Restarted) => Outcome::Restarted,
-            _ => Outcome::Turn,
-        };
-        input::submit::settle(txn, input, outcome, None);
-    }
+    settle_turn(txn, &run, input_id)?;
     let session = txn.session(lease.workspace_id, lease.session_id.clone());
     let mut session = txn.known(session)?;
     if !session.begun {
@@ -182,7 +192,47 @@ fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decid
     txn.event(run.origin_task_id, at, "turn_started", payload);
     txn.put_run(run, None);
     lease.turn = Turn::Open(input_id);
-    txn.put_lease(lease)?;
+    lease.spent = Usage::default();
+    txn.put_lease(lease.clone())?;
+    let mut task = txn.known(txn.task(lease.task_id))?;
+    let waiting = task.inbox.len();
+    live::steer(txn, lease, &mut task)?;
+    if task.inbox.len() != waiting {
+        txn.put_task(task)?;
+    }
+    Ok(Verdict::Accepted)
+}
+
+/// The agent has taken the turn: each of its inputs has its outcome.
+fn settle_turn(txn: &mut Txn<'_>, run: &run::Run, first: InputId) -> Decided<()> {
+    for id in std::iter::once(first).chain(run.merged.iter().copied()) {
+        let input = txn.known(txn.input(id))?;
+        if input.state != input::State::Taken {
+            continue;
+        }
+        let outcome = match (run.turn_count, input.delivery) {
+            _ if !run.merged.is_empty() => Outcome::Collected,
+            (0, input::Delivery::Restarted) => Outcome::Restarted,
+            _ => Outcome::Turn,
+        };
+        input::submit::settle(txn, input, outcome, None);
+    }
+    Ok(())
+}
+
+/// What the running turn has used so far: a spent budget stops it (RUN-11).
+fn spent(txn: &mut Txn<'_>, mut lease: Lease, id: InputId, usage: Usage) -> Decided<Verdict> {
+    if lease.turn != Turn::Open(id) || lease.spent == usage {
+        return Ok(Verdict::Accepted);
+    }
+    lease.spent = usage;
+    let task = txn.known(txn.task(lease.task_id))?;
+    match budget::spent(txn, &task, usage)? {
+        Some(_) if lease.state == lease::State::Held && lease.stop.is_none() => {
+            super::finish::stop(txn, lease, lease::Stop::Budget)?;
+        }
+        _ => txn.put_lease(lease)?,
+    }
     Ok(Verdict::Accepted)
 }
 
@@ -190,20 +240,30 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
     match &lease.turn {
         Turn::Open(open) if *open == ended.input_id => {}
         Turn::Given(given) if *given == ended.input_id => {
-            // The agent ended a turn whose start got lost on its way: it did take the input.
+            // The agent ended a turn whose start got lost on its way: it did take the input,
+            // unless it was told to stop before.
             let attempt_id = lease.attempt_id;
-            if turn_started(txn, lease, ended.input_id)? == Verdict::Illegal {
+            if lease.interrupted && ended.reason == NOT_TAKEN {
+                drop_turn(txn, lease.run_id)?;
+            } else if turn_started(txn, lease, ended.input_id)? == Verdict::Illegal {
                 return Ok(Verdict::Illegal);
             }
             lease = txn.known(txn.lease(attempt_id))?;
         }
+        Turn::Idle(id, _) if *id == ended.input_id => return Ok(Verdict::Wait),
         Turn::Ended(id, _) if *id == ended.input_id => return Ok(Verdict::Close),
-        Turn::Given(next) | Turn::Open(next) if is_past(txn, &lease, ended.input_id)? => {
+        Turn::Given(_) | Turn::Open(_) if is_past(txn, &lease, ended.input_id)? => {
             // The turn before this one, told again: its answer was the next input.
-            let input = txn.known(txn.input(*next))?;
-            return Ok(Verdict::Next(Box::new(input)));
+            let run = txn.known(txn.run(lease.run_id))?;
+            return Ok(Verdict::Next(Box::new(inbox::turn_of(txn, &run)?)));
         }
-        Turn::Given(_) | Turn::Open(_) | Turn::Ended(..) => return Ok(Verdict::Illegal),
+        // Or a steer made the turn after it, and that one has ended too.
+        Turn::Idle(..) | Turn::Ended(..) if is_past(txn, &lease, ended.input_id)? => {
+            return Ok(Verdict::Accepted);
+        }
+        Turn::Given(_) | Turn::Open(_) | Turn::Idle(..) | Turn::Ended(..) => {
+            return Ok(Verdict::Illegal);
+        }
     }
     let mut run = txn.known(txn.run(lease.run_id))?;
     let mut task = txn.known(txn.task(lease.task_id))?;
@@ -211,40 +271,104 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
     run.result = Some(shortened(&ended.text, limits::CONFIG_BYTES_MAX).to_owned());
     run.waiting_for_input = ended.waiting_for_input;
     run.input_id = None;
+    budget::charge(txn, &mut task, ended.usage)?;
+    lease.spent = Usage::default();
     let at = Some((run.id, Some(lease.attempt_id)));
     txn.event(run.origin_task_id, at, "turn_ended", turn_payload(&run, ended));
-    let goes_on = !ended.is_error
+    let interrupted = lease.interrupted;
+    // It may have ended by itself before it heard of the interrupt.
+    lease.interrupted = interrupted && is_aborted(ended);
+    if interrupted {
+        // Its agent was told to drop them with the turn.
+        let steers = std::mem::take(&mut lease.steers);
+        live::fall_back(txn, &lease, &mut task, &steers, "interrupted")?;
+    }
+    let goes_on = (!ended.is_error || lease.interrupted)
         && !ended.last
         && task.cancel_requested_at.is_none()
-        && !task.inbox.is_empty();
-    let verdict = if goes_on {
-        let next = task.inbox.remove(0);
-        let mut input = txn.known(txn.input(next))?;
-        input.state = legal(input.state.next(input::state::Event::Take));
-        input.run_id = Some(run.id);
-        txn.put_input(input.clone());
-        run.input_id = Some(next);
-        lease.turn = Turn::Given(next);
-        lease.ended_turns += 1;
-        txn.put_task(task)?;
-        Verdict::Next(Box::new(input))
-    } else {
-        let end = Ended {
-            is_error: ended.is_error,
-            reason: ended.reason.clone(),
-            text: match ended.is_error {
-                true => shortened(&ended.text, limits::TEXT_BYTES_MAX).to_owned(),
-                false => String::new(),
-            },
-            waiting_for_input: ended.waiting_for_input,
-            failure: ended.failure,
-        };
-        lease.turn = Turn::Ended(ended.input_id, end);
-        Verdict::Close
+        && lease.state == lease::State::Held
+        && budget::spent(txn, &task, Usage::default())?.is_none();
+    let next = if goes_on { next_turn(txn, &mut lease, &mut task, run.id)? } else { Next::Nothing };
+    let verdict = match next {
+        Next::Turn(inputs) => {
+            run.input_id = Some(inputs[0].id);
+            run.merged = inputs[1..].iter().map(|input| input.id).collect();
+            lease.turn = Turn::Given(inputs[0].id);
+            lease.interrupted = false;
+            lease.ended_turns += 1;
+            Verdict::Next(Box::new(inbox::merged(inputs)))
+        }
+        Next::Quiet(until) if lease.can.keep => wait(&mut lease, &mut task, ended, until),
+        Next::Nothing | Next::Quiet(_) => {
+            let keeps = goes_on && !lease.interrupted;
+            let until = if keeps { idle::until(txn, &lease, &run)? } else { None };
+            match until {
+                Some(until) => wait(&mut lease, &mut task, ended, until),
+                None => {
+                    lease.turn = Turn::Ended(ended.input_id, end_of(ended));
+                    Verdict::Close
+                }
+            }
+        }
     };
+    txn.put_task(task)?;
     txn.put_run(run, None);
     txn.put_lease(lease)?;
     Ok(verdict)
+}
+
+/// The process has no turn until `until`, unless an input comes.
+fn wait(lease: &mut Lease, task: &mut Task, ended: &TurnEnded, until: Timestamp) -> Verdict {
+    lease.turn = Turn::Idle(ended.input_id, end_of(ended));
+    lease.idle_until = Some(until);
+    task.state = legal(task.state.next(task::state::Event::Ask));
+    Verdict::Wait
+}
+
+/// The agent's word for a turn that it was told to stop before it had taken its input.
+const NOT_TAKEN: &str = "cancelled";
+
+/// The turn was stopped, and not done.
+fn is_aborted(ended: &TurnEnded) -> bool {
+    ended.is_error || ended.reason.starts_with("aborted") || ended.reason == NOT_TAKEN
+}
+
+/// The inputs of a turn that the agent did not take were for the turn that was interrupted.
+fn drop_turn(txn: &mut Txn<'_>, run: RunId) -> Decided<()> {
+    let run = txn.known(txn.run(run))?;
+    for id in run.input_id.into_iter().chain(run.merged) {
+        let input = txn.known(txn.input(id))?;
+        if input.state == input::State::Taken {
+            input::submit::settle(txn, input, Outcome::Dropped, Some("interrupted"));
+        }
+    }
+    Ok(())
+}
+
+fn end_of(ended: &TurnEnded) -> Ended {
+    Ended {
+        is_error: ended.is_error,
+        reason: ended.reason.clone(),
+        text: match ended.is_error {
+            true => shortened(&ended.text, limits::TEXT_BYTES_MAX).to_owned(),
+            false => String::new(),
+        },
+        waiting_for_input: ended.waiting_for_input,
+        failure: ended.failure,
+    }
+}
+
+/// A steer that came too late for its turn makes the next one, since the agent has it already;
+/// then come the inputs that wait.
+fn next_turn(txn: &mut Txn<'_>, lease: &mut Lease, task: &mut Task, run: RunId) -> Decided<Next> {
+    if lease.steers.is_empty() {
+        return inbox::take(txn, task, run);
+    }
+    let id = lease.steers.remove(0);
+    let at = Some((run, Some(lease.attempt_id)));
+    let payload = json!({ "input_id": id, "reason": "turn_ended" });
+    txn.event(task.id, at, "steer_fallback", payload);
+    Ok(Next::Turn(vec![txn.known(txn.input(id))?]))
 }
 
 fn turn_payload(run: &run::Run, ended: &TurnEnded) -> Value {

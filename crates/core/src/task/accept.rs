@@ -15,6 +15,7 @@ use crate::key::Key;
 use crate::limits;
 use crate::policy::class_key::class_key;
 use crate::policy::{self, Policy, PolicyPatch, Source};
+use crate::run::Usage;
 use crate::session::{Session, SessionId};
 use crate::text::{bounded, trimmed};
 
@@ -178,6 +179,10 @@ fn create(
         inbox: vec![input.id],
         parked: None,
         wake_at: None,
+        schedule_id: None,
+        budget: None,
+        usage: Usage::default(),
+        turn_count: 0,
         cancel_requested_at: None,
         error: None,
         dropped_reason: None,

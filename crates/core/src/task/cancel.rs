@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use super::{State, Task, state};
+use super::{Task, state};
 use crate::capacity::claim::wake_waiter;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn, legal};
-use crate::id::{AttemptId, RunId, TaskId, WorkspaceId};
+use crate::id::{RunId, TaskId, WorkspaceId};
 use crate::input::submit;
-use crate::run::finish;
+use crate::lease::Stop;
+use crate::run::{finish, live};
 
 /// What a cancel did at once.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,11 +43,9 @@ fn cancel(txn: &mut Txn<'_>, mut task: Task) -> Decided<Cancelled> {
         return Ok(Cancelled { task, settled: false });
     }
     task.cancel_requested_at = Some(txn.now);
-    if task.state == State::Running {
-        let attempt = live_attempt(txn, &task)?;
-        let lease = txn.known(txn.lease(attempt))?;
+    if let Some(lease) = live::lease_of(txn, &task)? {
         txn.put_task(task.clone())?;
-        finish::stop(txn, lease)?;
+        finish::stop(txn, lease, Stop::Cancel)?;
         return Ok(Cancelled { task, settled: false });
     }
     let open = match task.target_run_id {
@@ -73,11 +72,4 @@ fn cancel(txn: &mut Txn<'_>, mut task: Task) -> Decided<Cancelled> {
         }
     }
     Ok(Cancelled { task, settled: true })
-}
-
-/// The attempt whose lease the task's run has.
-fn live_attempt(txn: &Txn<'_>, task: &Task) -> Decided<AttemptId> {
-    let run_id = task.target_run_id.expect("INV-TASK-3: a running task has a run");
-    let run = txn.known(txn.run(run_id))?;
-    Ok(run.live_attempt_id.expect("INV-ATTEMPT-1: a live run has an attempt with a lease"))
 }

@@ -29,6 +29,8 @@ crate::text::words! {
         Drop => "drop",
         /// An input for a task that had come to rest.
         Restart => "restart",
+        /// An input for a process that was kept warm.
+        Resume => "resume",
     }
 }
 
@@ -37,12 +39,15 @@ impl State {
         use State::*;
         Ok(match (self, event) {
             (Queued, Event::Claim) => Running,
-            (Running, Event::Requeue) => Queued,
-            (Running, Event::Finish) => Done,
-            (Running, Event::Ask) => Waiting,
-            (Running, Event::Fail) => Error,
+            (Running | Waiting, Event::Requeue) => Queued,
+            // A queued task whose only input was withdrawn is as its last run left it; a waiting
+            // one whose warm process ended is done unless its agent asked something.
+            (Queued | Running | Waiting, Event::Finish) => Done,
+            (Queued | Running | Waiting, Event::Ask) => Waiting,
+            (Queued | Running | Waiting, Event::Fail) => Error,
             (Queued | Running | Waiting, Event::Cancel) => Cancelled,
-            (Running, Event::Drop) => Dropped,
+            (Running | Waiting, Event::Drop) => Dropped,
+            (Waiting, Event::Resume) => Running,
             (Waiting | Done | Error | Cancelled | Dropped, Event::Restart) => Queued,
             _ => return illegal!("task", self, event),
         })

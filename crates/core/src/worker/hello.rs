@@ -4,12 +4,14 @@ use super::{Offer, Status, Worker};
 use crate::batch::{Find, Found};
 use crate::capacity::claim;
 use crate::code::{Code, Rejection};
-use crate::engine::Push;
 use crate::engine::txn::{Decided, Txn};
-use crate::id::AttemptId;
+use crate::engine::{Push, PushKind};
+use crate::id::{AttemptId, InputId};
+use crate::input::inbox;
 use crate::lease::{self, Lease, Turn};
 use crate::limits;
 use crate::run::finish::finish;
+use crate::run::idle;
 use crate::run::outcome::Cause;
 use crate::run::start::{Writer, held};
 
@@ -22,10 +24,12 @@ pub struct Hello {
 }
 
 /// An execution that a worker says it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     pub attempt_id: AttemptId,
     pub term: u64,
+    /// The messages that it has got and that are not done with.
+    pub inputs: Vec<InputId>,
 }
 
 /// What a worker is to do about what it holds.
@@ -69,8 +73,9 @@ fn holds(held: &[Held], lease: &Lease) -> bool {
     held.iter().any(|one| one.attempt_id == lease.attempt_id && one.term == lease.term)
 }
 
-/// Of what a worker holds: what is lost, and what is to be cancelled. What it has been given and
-/// does not hold is given again, with the cancel behind it if there is one.
+/// Of what a worker holds: what is lost, and what is to be cancelled; what it has not heard of yet
+/// is said again. What it has been given and does not hold is given again, with the cancel behind
+/// it if there is one.
 pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> Decided<Orders> {
     let mut orders = Orders::default();
     for one in holding {
@@ -79,7 +84,7 @@ pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> De
             Some(lease) if lease.state == lease::State::Stopping => {
                 orders.cancel.push(one.attempt_id);
             }
-            Some(_) => {}
+            Some(lease) => say_again(txn, &lease, &one.inputs)?,
         }
     }
     let find = Find::Leases { worker: writer.worker_id.clone() };
@@ -90,11 +95,33 @@ pub(crate) fn orders(txn: &mut Txn<'_>, writer: &Writer, holding: &[Held]) -> De
             continue;
         }
         // It may be on its way there: only the worker can say that nothing of it runs.
-        let cancel = (lease.state == lease::State::Stopping).then(|| Push::cancel(&lease));
+        let cancel = PushKind::Cancel(lease.attempt_id);
+        let cancel = (lease.state == lease::State::Stopping).then(|| Push::to(&lease, cancel));
         if let Some(assignment) = claim::again(txn, lease)? {
             txn.push(Push::assign(assignment));
             txn.staged.pushes.extend(cancel);
         }
     }
     Ok(orders)
+}
+
+/// A push to a running execution may have been lost.
+fn say_again(txn: &mut Txn<'_>, lease: &Lease, has: &[InputId]) -> Decided<()> {
+    match lease.turn {
+        Turn::Given(id) if lease.state == lease::State::Held && !has.contains(&id) => {
+            let run = txn.known(txn.run(lease.run_id))?;
+            let input = inbox::turn_of(txn, &run)?;
+            idle::give(txn, lease, input, false);
+        }
+        Turn::Ended(..) => txn.push(Push::to(lease, PushKind::Close(lease.attempt_id))),
+        Turn::Given(_) | Turn::Open(_) | Turn::Idle(..) => {}
+    }
+    for id in lease.steers.iter().filter(|id| !has.contains(id)) {
+        let input = txn.known(txn.input(*id))?;
+        idle::give(txn, lease, input, true);
+    }
+    if lease.interrupted && matches!(lease.turn, Turn::Open(_) | Turn::Given(_)) {
+        txn.push(Push::to(lease, PushKind::Interrupt(lease.attempt_id)));
+    }
+    Ok(())
 }

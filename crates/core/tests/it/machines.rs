@@ -53,15 +53,15 @@ fn tasks_move_by_their_table() {
     check(
         "task",
         expect![[r#"
-                   ask        cancel     claim      drop       fail       finish     requeue    restart
-        queued     .          cancelled  running    .          .          .          .          .
-        running    waiting    cancelled  .          dropped    error      done       queued     .
-        waiting    .          cancelled  .          .          .          .          .          queued
-        done       .          .          .          .          .          .          .          queued
-        error      .          .          .          .          .          .          .          queued
-        cancelled  .          .          .          .          .          .          .          queued
-        dropped    .          .          .          .          .          .          .          queued
-    "#]],
+                       ask        cancel     claim      drop       fail       finish     requeue    restart    resume
+            queued     waiting    cancelled  running    .          error      done       .          .          .
+            running    waiting    cancelled  .          dropped    error      done       queued     .          .
+            waiting    waiting    cancelled  .          dropped    error      done       queued     queued     running
+            done       .          .          .          .          .          .          .          queued     .
+            error      .          .          .          .          .          .          .          queued     .
+            cancelled  .          .          .          .          .          .          .          queued     .
+            dropped    .          .          .          .          .          .          .          queued     .
+        "#]],
     );
 }
 

@@ -13,6 +13,7 @@ use hostler_core::engine::{
     Config, Connected, Engine, Input, Link, Output, PushKind, StoreFailure,
 };
 use hostler_core::id::{AttemptId, IncarnationId, InputId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::input::edit::EditInput;
 use hostler_core::input::submit::{Submit, Target};
 use hostler_core::key::{Key, Row};
 use hostler_core::policy::{PolicyPatch, RetryPatch};
@@ -157,6 +158,16 @@ impl Script {
             }
             "accept" => self.accept(words),
             "input" => self.submit(words),
+            "withdraw" => {
+                let input = InputId(self.id_of(&words.next()));
+                self.ask(Command::WithdrawInput { workspace: WORKSPACE, input });
+            }
+            "edit" => {
+                let input = InputId(self.id_of(&words.next()));
+                let (message, position) = (words.named("message"), words.number("position"));
+                let edit = Box::new(EditInput { message, position, attachments: None });
+                self.ask(Command::EditInput { workspace: WORKSPACE, input, edit });
+            }
             "cancel" => {
                 let task = self.task(words);
                 self.ask(Command::CancelTask { workspace: WORKSPACE, task });
@@ -322,7 +333,11 @@ impl Script {
         let names = words.named("held").unwrap_or_default();
         let names = names.split(',').filter(|name| !name.is_empty());
         let given = names.map(|name| &self.given[name]).filter(|given| given.worker == *worker);
-        given.map(|given| Held { attempt_id: given.attempt, term: given.term }).collect()
+        let one = |given: &Given| {
+            let (attempt_id, term) = (given.attempt, given.term);
+            Held { attempt_id, term, inputs: vec![given.input] }
+        };
+        given.map(one).collect()
     }
 
     /// Goes on by so much, stopping wherever the engine wants to be woken.
@@ -413,8 +428,10 @@ impl Script {
                     continue;
                 }
                 Output::Push(_, push) => {
-                    if let PushKind::Assign(assignment) = &push.what {
-                        self.note_assignment(assignment);
+                    match &push.what {
+                        PushKind::Assign(assignment) => self.note_assignment(assignment),
+                        PushKind::Give { steer: false, input, .. } => self.note_turn(input),
+                        _ => {}
                     }
                     self.trace_push(&push);
                     continue;
@@ -451,6 +468,9 @@ fn config(words: &mut Words) -> Map<String, Value> {
     config.insert("runner".to_owned(), "scripted".into());
     if let Some(max) = words.number::<u64>("max") {
         config.insert("max_concurrency".to_owned(), max.into());
+    }
+    if let Some(idle) = words.number::<u64>("idle") {
+        config.insert("idle_timeout_ms".to_owned(), idle.into());
     }
     config
 }

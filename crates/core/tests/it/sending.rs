@@ -172,13 +172,13 @@ fn a_mode_that_cannot_be_done_is_refused_by_name() {
             > accept A
               A is queued, A.1 queued
             > input A mode=steer
-              no: invalid_field [queue_mode] invalid queue_mode: "steer"; allowed: queue, followup
-            > input A mode=QUEUE
               A is queued, A.2 queued
+            > input A mode=QUEUE
+              A is queued, A.3 queued
             > input A message=-
               no: required_field [message] message is required
             =
-              A queued | A.1 waiting | A.2 waiting
+              A queued | A.1 waiting | A.2 waiting | A.3 waiting
         "#]],
     );
 }

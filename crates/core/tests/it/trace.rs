@@ -7,10 +7,12 @@ use hostler_core::capacity::claim::Assignment;
 use hostler_core::command::Answer;
 use hostler_core::engine::{Push, PushKind, Refused};
 use hostler_core::id::{AttemptId, IncarnationId, InputId, RunId, TaskId};
+use hostler_core::input::Input;
 use hostler_core::key::{Key, Row};
-use hostler_core::run::Run;
+use hostler_core::lease::Can;
 use hostler_core::run::outcome::{Cause, Failure};
 use hostler_core::run::start::{Event, TurnEnded, Verdict, What, Writer};
+use hostler_core::run::{Run, Usage};
 use hostler_core::stream::{Body, Channel, Record};
 use hostler_core::task::accept::Accepted;
 use hostler_core::time::Timestamp;
@@ -38,21 +40,39 @@ impl Script {
             given.writer.incarnation = IncarnationId(Uuid::from_u64_pair(5, 5));
         }
         match verb {
-            "start" => self.tell(&given, What::Started { provider: None, model: None }),
+            "start" => {
+                let can = can(words);
+                self.tell(&given, What::Started { provider: None, model: None, can });
+            }
+            "injected" => {
+                let input_id = self.input_or(words, given.input);
+                self.tell(&given, What::Injected { input_id });
+            }
+            "returned" => {
+                let input_id = self.input_or(words, given.input);
+                self.tell(&given, What::Returned { input_id });
+            }
+            "spent" => {
+                let tokens = words.next().parse().expect("a number of tokens");
+                let usage = Usage { output_tokens: tokens, ..Usage::default() };
+                self.tell(&given, What::Spent { input_id: given.input, usage });
+            }
             "turn" => {
                 let input_id = self.input_or(words, given.input);
                 self.tell(&given, What::TurnStarted { input_id });
             }
             "end-turn" => {
                 let input_id = self.input_or(words, given.input);
-                self.end_turn(&given, input_id, &words.next());
+                let how = words.next();
+                self.end_turn(&given, input_id, &how, words.number("tokens").unwrap_or(0));
             }
             "end" => self.tell(&given, ended(&words.next())),
             "log" => self.log(&given, words),
             "done" => {
-                self.tell(&given, What::Started { provider: None, model: None });
+                let can = Can::default();
+                self.tell(&given, What::Started { provider: None, model: None, can });
                 self.tell(&given, What::TurnStarted { input_id: given.input });
-                self.end_turn(&given, given.input, "ok");
+                self.end_turn(&given, given.input, "ok", 0);
                 let given = self.given[&name].clone();
                 self.tell(&given, ended("closed"));
             }
@@ -66,15 +86,15 @@ impl Script {
         found.map_or(otherwise, |(id, _)| InputId(*id))
     }
 
-    fn end_turn(&mut self, given: &Given, input_id: InputId, how: &str) {
+    fn end_turn(&mut self, given: &Given, input_id: InputId, how: &str, tokens: u64) {
         let failure = how.strip_prefix("error:").and_then(Failure::parse);
         let ended = TurnEnded {
             input_id,
             is_error: how.starts_with("error"),
-            reason: "completed".to_owned(),
+            reason: how.strip_prefix("as:").unwrap_or("completed").to_owned(),
             text: format!("it is {how}"),
             waiting_for_input: how == "asks",
-            usage: hostler_core::run::Usage::default(),
+            usage: Usage { output_tokens: tokens, ..Usage::default() },
             failure,
             last: how == "last",
         };
@@ -119,6 +139,14 @@ impl Script {
         self.given.insert(task, given);
     }
 
+    /// The execution's next turn.
+    pub fn note_turn(&mut self, input: &Input) {
+        let task = self.names[&input.task_id.0].clone();
+        if let Some(given) = self.given.get_mut(&task) {
+            given.input = input.id;
+        }
+    }
+
     fn run_name(&mut self, task: &str, run: RunId) -> String {
         if let Some(name) = self.names.get(&run.0) {
             return name.clone();
@@ -152,6 +180,12 @@ impl Script {
                 format!("assign {} term {term} input {input}{resume}", lease.attempt_id)
             }
             PushKind::Cancel(attempt) => format!("cancel {attempt}"),
+            PushKind::Give { attempt_id, steer, input, .. } => {
+                let (how, id) = (if *steer { "steer" } else { "next" }, input.id);
+                format!("{how} {id} {:?} for {attempt_id}", input.message)
+            }
+            PushKind::Interrupt(attempt) => format!("interrupt {attempt}"),
+            PushKind::Close(attempt) => format!("close {attempt}"),
         };
         self.say(&format!("{} <- {text}", push.worker_id));
     }
@@ -166,6 +200,10 @@ impl Script {
             Ok(Answer::Task(task)) => {
                 format!("{} is {}, archived {}", task.id, task.state, task.archived_at.is_some())
             }
+            Ok(Answer::Input(input)) => match input.outcome {
+                Some(outcome) => format!("{} {outcome}", input.id),
+                None => format!("{} {:?}", input.id, input.message),
+            },
             Ok(Answer::Agent(agent)) => {
                 let max = agent.config.get("max_concurrency").and_then(serde_json::Value::as_u64);
                 self.names.insert(agent.id.0, format!("agent-{}", agent.agent_key));
@@ -212,14 +250,12 @@ impl Script {
     fn verdict(&mut self, verdict: &Verdict) -> String {
         match verdict {
             Verdict::Next(input) => {
-                let task = self.names[&input.task_id.0].clone();
-                if let Some(given) = self.given.get_mut(&task) {
-                    given.input = input.id;
-                }
+                self.note_turn(input);
                 format!("next {}", input.id)
             }
             Verdict::Accepted => "accepted".to_owned(),
             Verdict::Fenced => "fenced".to_owned(),
+            Verdict::Wait => "wait".to_owned(),
             Verdict::Close => "close".to_owned(),
             Verdict::Illegal => "illegal".to_owned(),
         }
@@ -351,7 +387,15 @@ fn ended(how: &str) -> What {
         "sandbox" => Cause::SandboxFailed,
         "refused" => Cause::Refused,
         "killed" => Cause::Crashed,
+        "check-failed" => Cause::CheckFailed { code: 1 },
         other => Cause::Exited { code: other.parse().expect("an exit code") },
     };
     What::Ended { cause, detail: String::new() }
+}
+
+/// `steer`, `interrupt`, `keep`: what the agent's process can do; `can=all` is all of it.
+fn can(words: &mut Words) -> Can {
+    let named = words.named("can").unwrap_or_default();
+    let has = |name: &str| named == "all" || named.split(',').any(|word| word == name);
+    Can { steer: has("steer"), interrupt: has("interrupt"), keep: has("keep") }
 }

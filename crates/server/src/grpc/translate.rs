@@ -5,6 +5,7 @@ use hostler_core::capacity::claim::Assignment;
 use hostler_core::command::Command;
 use hostler_core::id::{AttemptId, IncarnationId, InputId, WorkerId};
 use hostler_core::input::Input;
+use hostler_core::lease::Can;
 use hostler_core::limits;
 use hostler_core::run::Usage;
 use hostler_core::run::outcome::{Cause, Failure};
@@ -47,7 +48,12 @@ pub fn hello(hello: v1::Hello) -> Result<Hello, Status> {
 
 fn held(held: &[v1::Held]) -> Result<Vec<Held>, Status> {
     let one = |held: &v1::Held| {
-        Ok(Held { attempt_id: parse("attempt_id", &held.attempt_id)?, term: held.term })
+        let inputs = held.inputs.iter().map(|id| parse("inputs", id));
+        Ok(Held {
+            attempt_id: parse("attempt_id", &held.attempt_id)?,
+            term: held.term,
+            inputs: inputs.collect::<Result<_, Status>>()?,
+        })
     };
     held.iter().map(one).collect()
 }
@@ -67,11 +73,26 @@ fn event(event: v1::ExecutionEvent) -> Result<Event, Status> {
         Some(Told::Started(started)) => What::Started {
             provider: Some(started.provider).filter(|text| !text.is_empty()),
             model: Some(started.model).filter(|text| !text.is_empty()),
+            can: Can {
+                steer: started.can_steer,
+                interrupt: started.can_interrupt,
+                keep: started.keeps,
+            },
         },
         Some(Told::TurnStarted(started)) => {
             What::TurnStarted { input_id: parse("input_id", &started.input_id)? }
         }
         Some(Told::TurnEnded(ended)) => What::TurnEnded(Box::new(turn_ended(ended)?)),
+        Some(Told::Injected(injected)) => {
+            What::Injected { input_id: parse("input_id", &injected.input_id)? }
+        }
+        Some(Told::Returned(returned)) => {
+            What::Returned { input_id: parse("input_id", &returned.input_id)? }
+        }
+        Some(Told::Spent(spent)) => What::Spent {
+            input_id: parse("input_id", &spent.input_id)?,
+            usage: usage(spent.usage.unwrap_or_default()),
+        },
         Some(Told::Ended(ended)) => What::Ended { cause: cause(&ended)?, detail: ended.error },
         None => return Err(Status::invalid_argument("an event without a kind")),
     };
@@ -87,23 +108,26 @@ fn turn_ended(ended: v1::TurnEnded) -> Result<TurnEnded, Status> {
                 Status::invalid_argument(format!("{text:?} is no class of failure"))
             })?),
         };
-    let usage = ended.usage.unwrap_or_default();
     Ok(TurnEnded {
         input_id,
         is_error: ended.is_error,
         reason: ended.reason,
         text: ended.text,
         waiting_for_input: ended.waiting_for_input,
-        usage: Usage {
-            input_tokens: usage.input_tokens,
-            output_tokens: usage.output_tokens,
-            cache_read_tokens: usage.cache_read_tokens,
-            cache_write_tokens: usage.cache_write_tokens,
-            cost_micro_usd: usage.cost_micro_usd,
-        },
+        usage: usage(ended.usage.unwrap_or_default()),
         failure,
         last: ended.last,
     })
+}
+
+fn usage(usage: v1::Usage) -> Usage {
+    Usage {
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        cache_read_tokens: usage.cache_read_tokens,
+        cache_write_tokens: usage.cache_write_tokens,
+        cost_micro_usd: usage.cost_micro_usd,
+    }
 }
 
 fn cause(ended: &v1::Ended) -> Result<Cause, Status> {
@@ -116,6 +140,7 @@ fn cause(ended: &v1::Ended) -> Result<Cause, Status> {
         Told::SandboxFailed => Cause::SandboxFailed,
         Told::Refused => Cause::Refused,
         Told::Crashed => Cause::Crashed,
+        Told::CheckFailed => Cause::CheckFailed { code: ended.exit_code.unwrap_or(-1) },
         Told::Unspecified => return Err(Status::invalid_argument("`ended` without a cause")),
     })
 }
@@ -169,13 +194,14 @@ pub fn verdict(attempt_id: String, verdict: Verdict) -> v1::EventAck {
         Verdict::Accepted => (Told::Accepted, None),
         Verdict::Fenced => (Told::Fenced, None),
         Verdict::Next(input) => (Told::Next, Some(turn_input(*input))),
+        Verdict::Wait => (Told::Wait, None),
         Verdict::Close => (Told::Close, None),
         Verdict::Illegal => (Told::Illegal, None),
     };
     v1::EventAck { attempt_id, verdict: told.into(), input }
 }
 
-fn turn_input(input: Input) -> v1::TurnInput {
+pub fn turn_input(input: Input) -> v1::TurnInput {
     v1::TurnInput {
         input_id: input.id.to_string(),
         message: input.message,
@@ -184,8 +210,17 @@ fn turn_input(input: Input) -> v1::TurnInput {
 }
 
 pub fn assignment(assignment: Assignment) -> v1::Assignment {
-    let Assignment { worker_id: _, lease, attempt_no, runtime, resume, task, agent, input } =
-        assignment;
+    let Assignment {
+        worker_id: _,
+        lease,
+        attempt_no,
+        runtime,
+        resume,
+        budget_micro_usd,
+        task,
+        agent,
+        input,
+    } = assignment;
     let details = task.details;
     let mut context = Map::new();
     let mut keep = |name: &str, value: Option<Value>| {
@@ -226,5 +261,6 @@ pub fn assignment(assignment: Assignment) -> v1::Assignment {
         context_json: Value::Object(context).to_string(),
         input: Some(turn_input(input)),
         dir: details.dir,
+        budget_micro_usd,
     }
 }

@@ -135,7 +135,8 @@ impl TestWorker {
     /// The same process on a new connection, with an execution that it still has.
     pub async fn reconnect(server: &TestServer, id: &str, holds: &v1::Assignment) -> Self {
         let incarnation = uuid::Uuid::from_u128(1).to_string();
-        let held = v1::Held { attempt_id: holds.attempt_id.clone(), term: holds.term };
+        let held =
+            v1::Held { attempt_id: holds.attempt_id.clone(), term: holds.term, inputs: Vec::new() };
         Self::hello(server, id, &incarnation, vec![held], 0).await
     }
 
@@ -263,6 +264,9 @@ pub fn started() -> v1::execution_event::Event {
         runtime: "bubblewrap".to_owned(),
         provider: "scripted".to_owned(),
         model: String::new(),
+        can_steer: true,
+        can_interrupt: true,
+        keeps: true,
     })
 }
 

@@ -333,7 +333,7 @@ fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, co
     assert_eq!(left, right, "{context}: {find:?}");
     match &left {
         Found::Ready(tasks) if !tasks.is_empty() => seen.note("find ready"),
-        Found::Due { tasks, workers, next } if !tasks.is_empty() && !workers.is_empty() => {
+        Found::Due { due, next } if due.len() > 1 => {
             seen.note("find due");
             if matches!((&find, next), (Find::Due { now, .. }, Some(next)) if next <= now) {
                 seen.note("find due cut");

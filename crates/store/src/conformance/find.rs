@@ -1,6 +1,6 @@
 //! The searches of the engine.
 
-use hostler_core::batch::{Find, Found};
+use hostler_core::batch::{Due, Find, Found};
 use hostler_core::capacity::Instance;
 use hostler_core::id::{TaskId, WorkspaceId};
 use hostler_core::key::{Key, Row};
@@ -135,42 +135,82 @@ fn timed(number: u64, at: i64) -> Task {
     Task { parked, wake_at, ..task(number) }
 }
 
+/// What is due, and when the next one is.
+fn found_due(due: Vec<Due>, next: Option<i64>) -> Found {
+    Found::Due { due, next: next.map(Timestamp) }
+}
+
+fn due_task(number: u64) -> Due {
+    Due::Task(task_id(number))
+}
+
+fn due_worker(number: u64, renewal: u64) -> Due {
+    Due::Worker(worker_id(number), renewal)
+}
+
 pub fn what_is_due_comes_by_time_and_says_when_the_next_is(store: &dyn Store) {
-    let nothing = Found::Due { tasks: Vec::new(), workers: Vec::new(), next: None };
-    assert_eq!(due(store, i64::MAX, 10), nothing);
+    assert_eq!(due(store, i64::MAX, 10), found_due(vec![], None));
     put_all(store, &[], &[timed(1, 300), timed(2, 100), timed(3, 200), task(4)]);
     let workers = [worker(1, Some(200)), worker(2, None), worker(3, Some(50))];
     commit(store, workers.map(|row| put(None, Row::Worker(row))).into());
-    let none = Found::Due { tasks: vec![], workers: vec![], next: Some(Timestamp(50)) };
-    assert_eq!(due(store, 49, 10), none);
-    let expected = Found::Due {
-        tasks: [2, 3].map(task_id).into(),
-        workers: vec![(worker_id(3), 3), (worker_id(1), 3)],
-        next: Some(Timestamp(300)),
-    };
-    assert_eq!(due(store, 200, 10), expected);
+    assert_eq!(due(store, 49, 10), found_due(vec![], Some(50)));
+    let expected = vec![due_worker(3, 3), due_task(2), due_task(3), due_worker(1, 3)];
+    assert_eq!(due(store, 200, 10), found_due(expected, Some(300)));
     let renewed = hostler_core::worker::Worker { renewal: 4, ..worker(3, Some(400)) };
     commit(store, vec![put(Some(1), Row::Worker(renewed))]);
-    let expected = Found::Due {
-        tasks: [2, 3, 1].map(task_id).into(),
-        workers: vec![(worker_id(1), 3), (worker_id(3), 4)],
-        next: None,
-    };
-    assert_eq!(due(store, 400, 10), expected);
+    let expected = vec![due_task(2), due_task(3), due_worker(1, 3), due_task(1), due_worker(3, 4)];
+    assert_eq!(due(store, 400, 10), found_due(expected, None));
 }
 
 pub fn the_limit_cuts_what_is_due_and_next_says_so(store: &dyn Store) {
     put_all(store, &[], &[timed(1, 10), timed(2, 20), timed(3, 30)]);
     let workers = [worker(1, Some(20)), worker(2, Some(20))];
     commit(store, workers.map(|row| put(None, Row::Worker(row))).into());
-    let next = Some(Timestamp(20));
-    let two = Found::Due { tasks: [1, 2].map(task_id).into(), workers: vec![], next };
-    assert_eq!(due(store, 100, 2), two);
-    let workers = vec![(worker_id(1), 3)];
-    let three = Found::Due { tasks: [1, 2].map(task_id).into(), workers, next };
-    assert_eq!(due(store, 100, 3), three);
-    let none = Found::Due { tasks: vec![], workers: vec![], next: Some(Timestamp(10)) };
-    assert_eq!(due(store, 100, 0), none);
+    let two = vec![due_task(1), due_task(2)];
+    assert_eq!(due(store, 100, 2), found_due(two.clone(), Some(20)));
+    let three = [two, vec![due_worker(1, 3)]].concat();
+    assert_eq!(due(store, 100, 3), found_due(three, Some(20)));
+    assert_eq!(due(store, 100, 0), found_due(vec![], Some(10)));
+}
+
+pub fn kinds_that_are_due_at_one_time_have_an_order(store: &dyn Store) {
+    let run = run(1, &task(1));
+    let mut idle = lease(&attempt(1, &run), &run);
+    idle.idle_until = Some(Timestamp(10));
+    let mut class = instance(1);
+    class.held_until = Some(Timestamp(10));
+    let mut daily = schedule(1);
+    daily.fire_at = Some(Timestamp(10));
+    let rows = vec![
+        put(None, Row::Worker(worker(1, Some(10)))),
+        put(None, Row::Schedule(Box::new(daily.clone()))),
+        put(None, Row::Instance(class)),
+        put(None, Row::Lease(idle)),
+        put_task(None, &timed(1, 10)),
+    ];
+    commit(store, rows);
+    let all = vec![
+        due_task(1),
+        Due::Lease(attempt_id(1)),
+        Due::Instance(instance_key(1)),
+        Due::Schedule(daily.id),
+        due_worker(1, 3),
+    ];
+    assert_eq!(due(store, 10, 10), found_due(all, None));
+    daily.fire_at = None;
+    commit(store, vec![put(Some(1), Row::Schedule(Box::new(daily)))]);
+    assert_eq!(due(store, 9, 10), found_due(vec![], Some(10)));
+}
+
+pub fn idle_leases_are_found_by_their_class(store: &dyn Store) {
+    let run = run(1, &task(1));
+    let mut leases = [1, 2, 3].map(|number| lease(&attempt(number, &run), &run));
+    leases[0].idle_until = Some(Timestamp(30));
+    leases[2].idle_until = Some(Timestamp(20));
+    commit(store, leases.map(|row| put(None, Row::Lease(row))).into());
+    let of = |number| found(store, Find::Idle { instance: instance_key(number) });
+    assert_eq!(of(1), Found::Leases([3, 1].map(attempt_id).into()));
+    assert_eq!(of(2), Found::Leases(vec![]));
 }
 
 pub fn a_task_that_is_no_longer_queued_is_not_due(store: &dyn Store) {
@@ -181,8 +221,7 @@ pub fn a_task_that_is_no_longer_queued_is_not_due(store: &dyn Store) {
     cancelled.state = State::Cancelled;
     waiter.state = State::Cancelled;
     commit(store, vec![put_task(Some(1), &cancelled), put_task(Some(1), &waiter)]);
-    let nothing = Found::Due { tasks: vec![], workers: vec![], next: None };
-    assert_eq!(due(store, i64::MAX, 10), nothing);
+    assert_eq!(due(store, i64::MAX, 10), found_due(vec![], None));
     assert_eq!(waiters(store, &waiter), []);
 }
 

@@ -5,7 +5,7 @@ use hostler_core::attempt::{self, Attempt, Strategy};
 use hostler_core::batch::Write;
 use hostler_core::capacity::{Health, Instance};
 use hostler_core::id::{
-    AgentId, AttemptId, IncarnationId, InputId, RunId, TaskId, WorkerId, WorkspaceId,
+    AgentId, AttemptId, IncarnationId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
 };
 use hostler_core::idempotency::Receipt;
 use hostler_core::input::{self, Delivery, Input, Mode};
@@ -13,6 +13,7 @@ use hostler_core::key::{Key, Row, Version};
 use hostler_core::lease::{self, Lease, Turn};
 use hostler_core::policy::{Policy, RuntimeType};
 use hostler_core::run::{self, Run, Snapshot};
+use hostler_core::schedule::Schedule;
 use hostler_core::session::{Session, SessionId};
 use hostler_core::stream::{Append, Body, Channel, Record};
 use hostler_core::task::{self, Details, Priority, Task};
@@ -100,6 +101,10 @@ pub fn task(number: u64) -> Task {
         inbox: vec![input_id(number)],
         parked: None,
         wake_at: None,
+        schedule_id: None,
+        budget: None,
+        usage: run::Usage::default(),
+        turn_count: 0,
         cancel_requested_at: None,
         error: None,
         dropped_reason: None,
@@ -149,6 +154,7 @@ pub fn run(number: u64, task: &Task) -> Run {
         timeout_ms: 600_000,
         instance_key: task.instance_key.clone(),
         input_id: Some(task.first_input_id),
+        merged: Vec::new(),
         live_attempt_id: Some(attempt_id(number)),
         attempt_count: 1,
         excused_count: 0,
@@ -203,6 +209,13 @@ pub fn lease(attempt: &Attempt, run: &Run) -> Lease {
         term: attempt.term,
         state: lease::State::Granted,
         turn: Turn::Given(input_id(1)),
+        can: lease::Can::default(),
+        steers: Vec::new(),
+        interrupted: false,
+        stop: None,
+        idle_until: None,
+        spent: run::Usage::default(),
+        resources: lease::Resources::default(),
         ended_turns: 0,
         next_chunk: 0,
     }
@@ -270,6 +283,26 @@ pub fn event(event_type: &str) -> Record {
     Record { ts: Timestamp(1_700_000_000_123), run_id: None, attempt_id: None, body }
 }
 
+/// Active, with nothing to fire.
+pub fn schedule(number: u64) -> Schedule {
+    Schedule {
+        id: ScheduleId(uuid(9, number)),
+        workspace_id: WorkspaceId::DEFAULT,
+        agent_id: agent_id(1),
+        cron_expr: "0 9 * * *".into(),
+        timezone: "UTC".into(),
+        prompt: "Look at the inbox.".into(),
+        active: true,
+        next_run_at: None,
+        fire_at: None,
+        last_run_at: None,
+        open_tasks: Vec::new(),
+        deleted_at: None,
+        created_at: Timestamp(60),
+        updated_at: Timestamp(60),
+    }
+}
+
 /// What stands for records that are gone.
 pub fn gap(from_seq: u64, to_seq: u64) -> Record {
     let body = Body::Gap { from_seq, to_seq };
@@ -280,7 +313,7 @@ pub fn append(task: u64, records: Vec<Record>) -> Append {
     Append { task_id: task_id(task), records }
 }
 
-/// A write of the row under its own key. Two kinds of row do not hold their key: see [`put_at`].
+/// A write of the row under its own key. Three kinds of row do not hold their key: see [`put_at`].
 pub fn put(expect: Option<Version>, row: Row) -> Write {
     let key = match &row {
         Row::Workspace(row) => Key::Workspace(row.id),
@@ -294,7 +327,11 @@ pub fn put(expect: Option<Version>, row: Row) -> Write {
         Row::Instance(row) => Key::Instance(row.key.clone()),
         Row::Worker(row) => Key::Worker(row.id.clone()),
         Row::Snapshot(row) => Key::Snapshot(row.run_id, row.seq),
-        Row::AgentKey(_) | Row::Receipt(_) => unreachable!("its key is not in the row"),
+        Row::Schedule(row) => Key::Schedule(row.id),
+        Row::Missed(row) => Key::Missed(row.schedule_id, row.seq),
+        Row::AgentKey(_) | Row::Receipt(_) | Row::Account(_) => {
+            unreachable!("its key is not in the row")
+        }
     };
     put_at(key, expect, row)
 }

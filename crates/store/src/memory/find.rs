@@ -2,8 +2,8 @@
 
 use std::iter::Peekable;
 
-use hostler_core::batch::{Find, Found};
-use hostler_core::id::{AttemptId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::batch::{Due, Find, Found};
+use hostler_core::id::{AttemptId, TaskId, WorkspaceId};
 use hostler_core::key::{Key, Row};
 use hostler_core::limits;
 use hostler_core::policy::RuntimeType;
@@ -26,6 +26,15 @@ pub fn find(state: &State, find: &Find) -> Found {
                 _ => None,
             });
             Found::Leases(leases.collect())
+        }
+        Find::Idle { instance } => {
+            let first = AttemptId(Uuid::nil());
+            let start = Entry::Idle(instance.clone(), Timestamp(i64::MIN), first);
+            let idle = state.index.range(start..).map_while(|entry| match entry {
+                Entry::Idle(of, _, id) if of == instance => Some(*id),
+                _ => None,
+            });
+            Found::Leases(idle.collect())
         }
         Find::Waiters { workspace, session } => {
             let start = Entry::Waiter(*workspace, session.clone(), None, FIRST_TASK);
@@ -94,43 +103,17 @@ fn is_paused(state: &State, id: WorkspaceId) -> bool {
 }
 
 fn due(state: &State, now: Timestamp, limit: usize) -> Found {
-    let (mut tasks, mut workers) = (Vec::new(), Vec::new());
-    // Tasks come first, and the sort keeps them first within one moment.
-    let mut timed: Vec<_> = due_tasks(state).take(limit.saturating_add(1)).collect();
-    timed.extend(due_workers(state).take(limit.saturating_add(1)));
-    timed.sort_by_key(|(at, _)| *at);
-    for (at, entry) in timed {
-        if at > now || tasks.len() + workers.len() == limit {
-            return Found::Due { tasks, workers, next: Some(at) };
-        }
-        match entry {
-            Entry::DueTask(_, id) => tasks.push(*id),
-            Entry::DueWorker(_, id) => workers.push((id.clone(), renewal(state, id))),
-            _ => unreachable!("only what has a time was taken"),
-        }
-    }
-    Found::Due { tasks, workers, next: None }
-}
-
-fn renewal(state: &State, id: &WorkerId) -> u64 {
-    match state.rows.get(&Key::Worker(id.clone())) {
-        Some((_, Row::Worker(worker))) => worker.renewal,
-        _ => 0,
-    }
-}
-
-fn due_tasks(state: &State) -> impl Iterator<Item = (Timestamp, &Entry)> {
-    let start = Entry::DueTask(Timestamp(i64::MIN), FIRST_TASK);
-    state.index.range(start..).map_while(|entry| match entry {
-        Entry::DueTask(at, _) => Some((*at, entry)),
+    let mut due = Vec::new();
+    let start = Entry::Due(Timestamp(i64::MIN), Due::Task(FIRST_TASK));
+    let timed = state.index.range(start..).map_while(|entry| match entry {
+        Entry::Due(at, one) => Some((*at, one)),
         _ => None,
-    })
-}
-
-fn due_workers(state: &State) -> impl Iterator<Item = (Timestamp, &Entry)> {
-    let start = Entry::DueWorker(Timestamp(i64::MIN), WorkerId(String::new()));
-    state.index.range(start..).map_while(|entry| match entry {
-        Entry::DueWorker(at, _) => Some((*at, entry)),
-        _ => None,
-    })
+    });
+    for (at, one) in timed {
+        if at > now || due.len() == limit {
+            return Found::Due { due, next: Some(at) };
+        }
+        due.push(one.clone());
+    }
+    Found::Due { due, next: None }
 }

@@ -1,7 +1,7 @@
 //! The searches of the engine, each over an index of what can be found and nothing else.
 
-use hostler_core::batch::{Find, Found};
-use hostler_core::id::{AttemptId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::batch::{Due, Find, Found};
+use hostler_core::id::{AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::limits;
 use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
@@ -22,12 +22,24 @@ const READY_INSTANCES: &str = "SELECT pass, key, room
 const READY_TASKS: &str = "SELECT id FROM tasks INDEXED BY tasks_ready
     WHERE ready = 1 AND instance_key = ?1 ORDER BY priority, queued_at, id LIMIT ?2";
 
-/// One more than asked for tells when to look again.
+/// What has a time, by kind, each from an index of its own.
 const DUE_TASKS: &str = "SELECT due_at, id FROM tasks INDEXED BY tasks_due
+    WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT ?1";
+
+const DUE_LEASES: &str = "SELECT due_at, attempt_id FROM leases INDEXED BY leases_due
+    WHERE due_at IS NOT NULL ORDER BY due_at, attempt_id LIMIT ?1";
+
+const DUE_INSTANCES: &str = "SELECT due_at, key FROM instances INDEXED BY instances_due
+    WHERE due_at IS NOT NULL ORDER BY due_at, key LIMIT ?1";
+
+const DUE_SCHEDULES: &str = "SELECT due_at, id FROM schedules INDEXED BY schedules_due
     WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT ?1";
 
 const DUE_WORKERS: &str = "SELECT until, id, renewal FROM workers INDEXED BY workers_due
     WHERE until IS NOT NULL ORDER BY until, id LIMIT ?1";
+
+const IDLE: &str = "SELECT attempt_id FROM leases INDEXED BY leases_idle
+    WHERE due_at IS NOT NULL AND instance_key = ?1 ORDER BY due_at, attempt_id";
 
 const LEASES: &str = "SELECT attempt_id FROM leases INDEXED BY leases_worker
     WHERE worker_id = ?1 ORDER BY attempt_id";
@@ -42,7 +54,8 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
             ready(connection, runtime_types, *limit).map(Found::Ready)
         }
         Find::Due { now, limit } => due(connection, *now, *limit),
-        Find::Leases { worker } => leases(connection, worker),
+        Find::Leases { worker } => leases(connection, LEASES, &worker.0),
+        Find::Idle { instance } => leases(connection, IDLE, instance),
         Find::Waiters { workspace, session } => waiters(connection, *workspace, session),
     }
     .map_err(unavailable)
@@ -110,41 +123,38 @@ fn first(streams: &mut [Stream<'_>]) -> rusqlite::Result<Option<Instance>> {
     }
 }
 
-enum Due {
-    Task(TaskId),
-    Worker(WorkerId, u64),
-}
-
 fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Found> {
-    // Tasks come first, and the sort keeps them first within one moment.
-    let task = |row: &Row<'_>| Ok(Due::Task(TaskId(id(row, 1)?)));
-    let mut timed = until_after(connection, DUE_TASKS, now, limit, task)?;
-    let worker = |row: &Row<'_>| {
+    let mut timed = Vec::new();
+    let mut take = |sql: &str, read: &dyn Fn(&Row<'_>) -> rusqlite::Result<Due>| {
+        timed.extend(until_after(connection, sql, now, limit, read)?);
+        Ok::<_, rusqlite::Error>(())
+    };
+    take(DUE_TASKS, &|row| Ok(Due::Task(TaskId(id(row, 1)?))))?;
+    take(DUE_LEASES, &|row| Ok(Due::Lease(AttemptId(id(row, 1)?))))?;
+    take(DUE_INSTANCES, &|row| Ok(Due::Instance(row.get(1)?)))?;
+    take(DUE_SCHEDULES, &|row| Ok(Due::Schedule(ScheduleId(id(row, 1)?))))?;
+    take(DUE_WORKERS, &|row| {
         let renewal: i64 = row.get(2)?;
         Ok(Due::Worker(WorkerId(row.get(1)?), renewal.cast_unsigned()))
-    };
-    timed.extend(until_after(connection, DUE_WORKERS, now, limit, worker)?);
-    timed.sort_by_key(|(at, _)| *at);
-    let (mut tasks, mut workers) = (Vec::new(), Vec::new());
-    for (at, what) in timed {
-        if at > now || tasks.len() + workers.len() == limit {
-            return Ok(Found::Due { tasks, workers, next: Some(at) });
+    })?;
+    timed.sort();
+    let mut due = Vec::new();
+    for (at, one) in timed {
+        if at > now || due.len() == limit {
+            return Ok(Found::Due { due, next: Some(at) });
         }
-        match what {
-            Due::Task(id) => tasks.push(id),
-            Due::Worker(id, renewal) => workers.push((id, renewal)),
-        }
+        due.push(one);
     }
-    Ok(Found::Due { tasks, workers, next: None })
+    Ok(Found::Due { due, next: None })
 }
 
-/// What is due, and the first that is not.
+/// What is due, and the first that is not: one more than asked for tells when to look again.
 fn until_after(
     connection: &Connection,
     sql: &str,
     now: Timestamp,
     limit: usize,
-    read: impl Fn(&Row<'_>) -> rusqlite::Result<Due>,
+    read: &dyn Fn(&Row<'_>) -> rusqlite::Result<Due>,
 ) -> rusqlite::Result<Vec<(Timestamp, Due)>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([bounded(limit.saturating_add(1))])?;
@@ -159,9 +169,9 @@ fn until_after(
     Ok(timed)
 }
 
-fn leases(connection: &Connection, worker: &WorkerId) -> rusqlite::Result<Found> {
-    let mut statement = connection.prepare_cached(LEASES)?;
-    let ids = statement.query_map([&worker.0], |row| Ok(AttemptId(id(row, 0)?)))?;
+fn leases(connection: &Connection, sql: &str, of: &str) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let ids = statement.query_map([of], |row| Ok(AttemptId(id(row, 0)?)))?;
     ids.collect::<Result<_, _>>().map(Found::Leases)
 }
 

@@ -10,7 +10,8 @@ use hostler_core::batch::{Batch, Write};
 
 /// In their order; the number of a database's last one is its `user_version`. A migration that
 /// was released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_rows.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_rows.sql"), include_str!("migrations/0002_engine.sql")];
 
 const VERSION: &str = "PRAGMA user_version";
 

@@ -69,6 +69,15 @@ pub fn key(to: &mut Binder<'_, '_>, key: &Key) -> Result<()> {
             to.id(&run.0)?;
             to.put(seq)
         }
+        Key::Schedule(id) => to.id(&id.0),
+        Key::Missed(schedule, seq) => {
+            to.id(&schedule.0)?;
+            to.put(seq)
+        }
+        Key::Account(workspace, agent) => {
+            to.number(workspace.0)?;
+            to.put(agent.as_ref().map_or(&[][..], |agent| agent.0.as_bytes().as_slice()))
+        }
     }
 }
 
@@ -116,21 +125,35 @@ pub fn columns(to: &mut Binder<'_, '_>, row: &Row) -> Result<()> {
         }
         Row::Lease(lease) => {
             to.put(&lease.worker_id.0)?;
-            to.put(lease.state.as_str())
+            to.put(lease.state.as_str())?;
+            to.put(&lease.instance_key)?;
+            to.put(lease.idle_until.map(|at| at.0))
         }
         Row::Instance(instance) => {
             to.number(instance.workspace_id.0)?;
             to.put(instance.runtime_type.as_str())?;
             to.number(instance.pass)?;
             to.put(instance.room())?;
-            to.put(instance.is_ready())
+            to.put(instance.is_ready())?;
+            to.put(instance.due_at().map(|at| at.0))
         }
         Row::Worker(worker) => {
             to.put(worker.status.as_str())?;
             to.put(worker.until.map(|at| at.0))?;
             to.number(worker.renewal)
         }
-        Row::AgentKey(_) | Row::Session(_) | Row::Receipt(_) | Row::Snapshot(_) => Ok(()),
+        Row::Schedule(schedule) => {
+            to.number(schedule.workspace_id.0)?;
+            to.id(&schedule.agent_id.0)?;
+            to.put(schedule.deleted_at.is_some())?;
+            to.put(schedule.fire_at.map(|at| at.0))
+        }
+        Row::AgentKey(_)
+        | Row::Session(_)
+        | Row::Receipt(_)
+        | Row::Snapshot(_)
+        | Row::Missed(_)
+        | Row::Account(_) => Ok(()),
     }
 }
 
@@ -151,6 +174,9 @@ pub fn encode<'b>(row: &Row, buffer: &'b mut Vec<u8>) -> Result<&'b str, Error> 
         Row::Worker(row) => serde_json::to_writer(&mut *buffer, row),
         Row::Receipt(row) => serde_json::to_writer(&mut *buffer, row),
         Row::Snapshot(row) => serde_json::to_writer(&mut *buffer, row),
+        Row::Schedule(row) => serde_json::to_writer(&mut *buffer, row),
+        Row::Missed(row) => serde_json::to_writer(&mut *buffer, row),
+        Row::Account(row) => serde_json::to_writer(&mut *buffer, row),
     };
     written.map_err(|error| Error::Unavailable(error.into()))?;
     str::from_utf8(buffer).map_err(|error| Error::Unavailable(error.into()))
@@ -172,6 +198,9 @@ pub fn decode(key: &Key, text: &str) -> Result<Row, Error> {
         Key::Worker(_) => from(text).map(Row::Worker),
         Key::Receipt(..) => from(text).map(Row::Receipt),
         Key::Snapshot(..) => from(text).map(Row::Snapshot),
+        Key::Schedule(_) => from(text).map(Row::Schedule),
+        Key::Missed(..) => from(text).map(Row::Missed),
+        Key::Account(..) => from(text).map(Row::Account),
     }
 }
 

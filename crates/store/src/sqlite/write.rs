@@ -18,7 +18,7 @@ pub struct Table {
     pub load: &'static str,
 }
 
-pub const TABLE_COUNT: usize = 13;
+pub const TABLE_COUNT: usize = 16;
 
 pub fn table(key: &Key) -> &'static Table {
     match key {
@@ -35,6 +35,9 @@ pub fn table(key: &Key) -> &'static Table {
         Key::Worker(_) => &WORKER,
         Key::Receipt(..) => &RECEIPT,
         Key::Snapshot(..) => &SNAPSHOT,
+        Key::Schedule(_) => &SCHEDULE,
+        Key::Missed(..) => &MISSED,
+        Key::Account(..) => &ACCOUNT,
     }
 }
 
@@ -112,9 +115,9 @@ const ATTEMPT: Table = Table {
 
 const LEASE: Table = Table {
     index: 7,
-    insert: "INSERT INTO leases (attempt_id, version, body, worker_id, state)
-        VALUES (?1, 1, ?3, ?4, ?5)",
-    update: "UPDATE leases SET version = ?2 + 1, body = ?3, state = ?5
+    insert: "INSERT INTO leases (attempt_id, version, body, worker_id, state, instance_key, due_at)
+        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7)",
+    update: "UPDATE leases SET version = ?2 + 1, body = ?3, state = ?5, due_at = ?7
         WHERE attempt_id = ?1 AND version = ?2",
     delete: "DELETE FROM leases WHERE attempt_id = ?1 AND version = ?2",
     load: "SELECT version, body FROM leases WHERE attempt_id = ?1",
@@ -132,10 +135,10 @@ const SESSION: Table = Table {
 const INSTANCE: Table = Table {
     index: 9,
     insert: "INSERT INTO instances (key, version, body, workspace_id, runtime_type, pass, room,
-          ready)
-        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8)",
+          ready, due_at)
+        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     update: "UPDATE instances SET version = ?2 + 1, body = ?3, runtime_type = ?5, pass = ?6,
-          room = ?7, ready = ?8
+          room = ?7, ready = ?8, due_at = ?9
         WHERE key = ?1 AND version = ?2",
     delete: "DELETE FROM instances WHERE key = ?1 AND version = ?2",
     load: "SELECT version, body FROM instances WHERE key = ?1",
@@ -171,6 +174,35 @@ const SNAPSHOT: Table = Table {
         WHERE run_id = ?1 AND seq = ?2 AND version = ?3",
     delete: "DELETE FROM snapshots WHERE run_id = ?1 AND seq = ?2 AND version = ?3",
     load: "SELECT version, body FROM snapshots WHERE run_id = ?1 AND seq = ?2",
+};
+
+const SCHEDULE: Table = Table {
+    index: 13,
+    insert: "INSERT INTO schedules (id, version, body, workspace_id, agent_id, deleted, due_at)
+        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7)",
+    update: "UPDATE schedules SET version = ?2 + 1, body = ?3, agent_id = ?5, deleted = ?6,
+          due_at = ?7
+        WHERE id = ?1 AND version = ?2",
+    delete: "DELETE FROM schedules WHERE id = ?1 AND version = ?2",
+    load: "SELECT version, body FROM schedules WHERE id = ?1",
+};
+
+const MISSED: Table = Table {
+    index: 14,
+    insert: "INSERT INTO missed (schedule_id, seq, version, body) VALUES (?1, ?2, 1, ?4)",
+    update: "UPDATE missed SET version = ?3 + 1, body = ?4
+        WHERE schedule_id = ?1 AND seq = ?2 AND version = ?3",
+    delete: "DELETE FROM missed WHERE schedule_id = ?1 AND seq = ?2 AND version = ?3",
+    load: "SELECT version, body FROM missed WHERE schedule_id = ?1 AND seq = ?2",
+};
+
+const ACCOUNT: Table = Table {
+    index: 15,
+    insert: "INSERT INTO accounts (workspace_id, agent_id, version, body) VALUES (?1, ?2, 1, ?4)",
+    update: "UPDATE accounts SET version = ?3 + 1, body = ?4
+        WHERE workspace_id = ?1 AND agent_id = ?2 AND version = ?3",
+    delete: "DELETE FROM accounts WHERE workspace_id = ?1 AND agent_id = ?2 AND version = ?3",
+    load: "SELECT version, body FROM accounts WHERE workspace_id = ?1 AND agent_id = ?2",
 };
 
 pub fn commit(connection: &mut Connection, batch: &Batch) -> Result<Committed, Error> {

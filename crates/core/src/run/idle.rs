@@ -1,0 +1,113 @@
+//! A process that is kept warm between turns: it is given its next turn, or closed when it has
+//! waited long enough or others need its place.
+
+use serde_json::json;
+
+use crate::engine::txn::{Decided, Txn, legal};
+use crate::engine::{Push, PushKind};
+use crate::id::AttemptId;
+use crate::input::inbox::{self, Next};
+use crate::lease::{Lease, Turn};
+use crate::limits;
+use crate::run::Run;
+use crate::task::{self, Task};
+use crate::time::{Span, Timestamp};
+
+/// Until when the process of a run is kept; `None`: it is closed at once. An agent that asked
+/// something is kept for a while unless its config says otherwise.
+pub(crate) fn until(txn: &Txn<'_>, lease: &Lease, run: &Run) -> Decided<Option<Timestamp>> {
+    let agent = txn.known(txn.agent(run.agent_id))?;
+    let default = if run.waiting_for_input { limits::IDLE_TIMEOUT_ASKED_MS } else { 0 };
+    let set = agent.config.get("idle_timeout_ms").and_then(serde_json::Value::as_u64);
+    let idle_ms = i64::try_from(set.unwrap_or(default)).unwrap_or(i64::MAX);
+    let instance = txn.known(txn.instance(lease.instance_key.clone()))?;
+    let session = txn.known(txn.session(lease.workspace_id, lease.session_id.clone()))?;
+    let others_wait =
+        session.waiter_count > 0 || (instance.queued > instance.parked && instance.room() == 0);
+    Ok((idle_ms > 0 && lease.can.keep && !others_wait).then(|| txn.now + Span::millis(idle_ms)))
+}
+
+/// Gives a warm process its next turn, if the inbox has one by now.
+pub(crate) fn resume(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> Decided<bool> {
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    match inbox::take(txn, task, run.id)? {
+        Next::Nothing => Ok(false),
+        Next::Quiet(until) => {
+            lease.idle_until = Some(until);
+            txn.put_lease(lease)?;
+            Ok(false)
+        }
+        Next::Turn(inputs) => {
+            run.input_id = Some(inputs[0].id);
+            run.merged = inputs[1..].iter().map(|input| input.id).collect();
+            lease.turn = Turn::Given(inputs[0].id);
+            lease.idle_until = None;
+            lease.interrupted = false;
+            lease.ended_turns += 1;
+            task.state = legal(task.state.next(task::state::Event::Resume));
+            give(txn, &lease, inbox::merged(inputs), false);
+            txn.put_run(run, None);
+            txn.put_lease(lease)?;
+            Ok(true)
+        }
+    }
+}
+
+/// Hands an input to an execution that runs.
+pub(crate) fn give(txn: &mut Txn<'_>, lease: &Lease, input: crate::input::Input, steer: bool) {
+    let (attempt_id, term) = (lease.attempt_id, lease.term);
+    let what = PushKind::Give { attempt_id, term, steer, input: Box::new(input) };
+    txn.push(Push::to(lease, what));
+}
+
+/// Its time is over: it takes what has been collected meanwhile, or is closed.
+pub(crate) fn close(txn: &mut Txn<'_>, attempt: AttemptId) -> Decided<()> {
+    let Some(lease) = txn.lease(attempt)? else { return Ok(()) };
+    if lease.idle_until.is_none_or(|until| until > txn.now) {
+        return Ok(());
+    }
+    let mut task = txn.known(txn.task(lease.task_id))?;
+    if !task.inbox.is_empty() {
+        if resume(txn, lease.clone(), &mut task)? {
+            return txn.put_task(task);
+        }
+        // More messages are being collected.
+        if txn.lease(attempt)?.is_some_and(|lease| lease.idle_until > Some(txn.now)) {
+            return Ok(());
+        }
+    }
+    shut(txn, lease)
+}
+
+/// No further turn comes: its worker closes the agent and reports the end.
+pub(crate) fn shut(txn: &mut Txn<'_>, mut lease: Lease) -> Decided<()> {
+    let Turn::Idle(input_id, ended) = lease.turn else { return Ok(()) };
+    lease.turn = Turn::Ended(input_id, ended);
+    lease.idle_until = None;
+    let at = Some((lease.run_id, Some(lease.attempt_id)));
+    txn.event(lease.task_id, at, "closing", json!({}));
+    txn.push(Push::to(&lease, PushKind::Close(lease.attempt_id)));
+    txn.put_lease(lease)
+}
+
+/// A task of another agent, or of a hook, waits for the session of a run: if it is idle, it ends.
+pub(crate) fn make_way(txn: &mut Txn<'_>, run: crate::id::RunId) -> Decided<()> {
+    let run = txn.known(txn.run(run))?;
+    match run.live_attempt_id {
+        Some(attempt) => match txn.lease(attempt)?.filter(Lease::is_idle) {
+            Some(lease) => shut(txn, lease),
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+/// A class has work and no room, and keeps warm processes: the one that has been idle longest
+/// makes room.
+pub(crate) fn evict(txn: &mut Txn<'_>, instance: &str) -> Decided<()> {
+    let idle = txn.idle_leases(instance)?;
+    match idle.into_iter().min_by_key(|lease| (lease.idle_until, lease.attempt_id)) {
+        Some(lease) => shut(txn, lease),
+        None => Ok(()),
+    }
+}

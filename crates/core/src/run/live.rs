@@ -1,0 +1,139 @@
+//! Messages for an execution that runs: into its turn, as its next one, or to stop it (INP-2).
+
+use serde_json::json;
+
+use super::{finish, idle};
+use crate::engine::txn::{Decided, Txn};
+use crate::engine::{Push, PushKind};
+use crate::id::InputId;
+use crate::input::{self, Delivery, Input, Mode, Outcome, inbox, submit};
+use crate::lease::{self, Lease, Stop, Turn};
+use crate::run::start::Verdict;
+use crate::task::Task;
+
+/// The lease under which a task's run is carried out now.
+pub(crate) fn lease_of(txn: &Txn<'_>, task: &Task) -> Decided<Option<Lease>> {
+    let Some(id) = task.target_run_id else { return Ok(None) };
+    match txn.run(id)?.and_then(|run| run.live_attempt_id) {
+        Some(attempt) => txn.lease(attempt),
+        None => Ok(None),
+    }
+}
+
+/// An input has come for a task whose run is carried out. What happened to it at once.
+pub(crate) fn offer(
+    txn: &mut Txn<'_>,
+    lease: Lease,
+    task: &mut Task,
+    input: &Input,
+) -> Decided<Delivery> {
+    if lease.state == lease::State::Stopping {
+        return Ok(Delivery::Queued);
+    }
+    match (&lease.turn, input.mode) {
+        (Turn::Ended(..), _) => Ok(Delivery::Queued),
+        (Turn::Idle(..), _) => {
+            let resumed = idle::resume(txn, lease, task)?;
+            Ok(if resumed { Delivery::Direct } else { Delivery::Queued })
+        }
+        (_, Mode::Interrupt) => {
+            interrupt(txn, lease, task, input.id)?;
+            Ok(Delivery::Interrupted)
+        }
+        (Turn::Open(_), Mode::Steer) => {
+            steer(txn, lease, task)?;
+            let taken = txn.known(txn.input(input.id))?.state != input::State::Waiting;
+            Ok(if taken { Delivery::Direct } else { Delivery::Queued })
+        }
+        _ => Ok(Delivery::Queued),
+    }
+}
+
+/// Stops the running turn. An agent that cannot is stopped as a whole, and the task's next run
+/// begins with the input.
+fn interrupt(txn: &mut Txn<'_>, mut lease: Lease, task: &Task, id: InputId) -> Decided<()> {
+    let at = Some((lease.run_id, Some(lease.attempt_id)));
+    let keeps = lease.state == lease::State::Held && lease.can.interrupt && lease.can.keep;
+    let payload = json!({ "input_id": id, "keeps_process": keeps });
+    txn.event(task.id, at, "interrupted", payload);
+    if !keeps {
+        return finish::stop(txn, lease, Stop::Interrupt);
+    }
+    lease.interrupted = true;
+    txn.push(Push::to(&lease, PushKind::Interrupt(lease.attempt_id)));
+    txn.put_lease(lease)
+}
+
+/// Hands every steer that waits into the running turn, if the agent can take it.
+pub(crate) fn steer(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> Decided<()> {
+    let takes = matches!(lease.turn, Turn::Open(_))
+        && lease.state == lease::State::Held
+        && lease.can.steer
+        && !lease.interrupted;
+    if !takes || task.inbox.is_empty() {
+        return Ok(());
+    }
+    let mut left = Vec::with_capacity(task.inbox.len());
+    for id in std::mem::take(&mut task.inbox) {
+        let mut input = txn.known(txn.input(id))?;
+        if input.mode != Mode::Steer {
+            left.push(id);
+            continue;
+        }
+        inbox::give(txn, &mut input, lease.run_id);
+        lease.steers.push(id);
+        let at = Some((lease.run_id, Some(lease.attempt_id)));
+        txn.event(task.id, at, "input_steered", json!({ "input_id": id }));
+        idle::give(txn, &lease, input, true);
+    }
+    task.inbox = left;
+    txn.put_lease(lease)
+}
+
+/// The agent has taken a steer into its running turn: the proof of `injected`.
+pub(crate) fn injected(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Decided<Verdict> {
+    let Some(input) = txn.input(id)?.filter(|input| input.run_id == Some(lease.run_id)) else {
+        return Ok(Verdict::Illegal);
+    };
+    if let Some(place) = lease.steers.iter().position(|steer| *steer == id) {
+        lease.steers.remove(place);
+        submit::settle(txn, input, Outcome::Injected, None);
+        let at = Some((lease.run_id, Some(lease.attempt_id)));
+        txn.event(lease.task_id, at, "input_injected", json!({ "input_id": id }));
+        txn.put_lease(lease)?;
+    }
+    Ok(Verdict::Accepted)
+}
+
+/// A steer that its process will not take any more waits for a turn of its own.
+pub(crate) fn returned(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Decided<Verdict> {
+    if let Some(place) = lease.steers.iter().position(|steer| *steer == id) {
+        lease.steers.remove(place);
+        txn.put_lease(lease.clone())?;
+        let mut task = txn.known(txn.task(lease.task_id))?;
+        fall_back(txn, &lease, &mut task, &[id], "returned")?;
+        if matches!(lease.turn, Turn::Idle(..)) {
+            idle::resume(txn, lease, &mut task)?;
+        }
+        txn.put_task(task)?;
+    }
+    Ok(Verdict::Accepted)
+}
+
+/// Steers that did not reach the turn that they were meant for wait again, before the others.
+pub(crate) fn fall_back(
+    txn: &mut Txn<'_>,
+    lease: &Lease,
+    task: &mut Task,
+    steers: &[InputId],
+    why: &str,
+) -> Decided<()> {
+    for id in steers.iter().rev() {
+        if inbox::take_back(txn, task, *id)? {
+            let at = Some((lease.run_id, Some(lease.attempt_id)));
+            let payload = json!({ "input_id": id, "reason": why });
+            txn.event(task.id, at, "steer_fallback", payload);
+        }
+    }
+    Ok(())
+}
