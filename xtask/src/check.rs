@@ -26,6 +26,7 @@ pub fn check(arguments: &[String]) -> Result<(), String> {
         say("fast: no tests were run");
         return Ok(());
     }
+    need::install_peers();
     counted(tests)
 }
 

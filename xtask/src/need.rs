@@ -1,4 +1,5 @@
-//! What tests need beyond Rust: sandboxes, the real agent CLI, Python for its model's stub.
+//! What tests need beyond Rust: sandboxes, the real agent CLI, Python for its model's stub and for
+//! what results are compared with.
 //!
 //! **Failure** What cannot be brought is said at the beginning and at the end; tests that need it
 //! say so themselves.
@@ -12,11 +13,15 @@ use crate::root;
 const CLAUDE: &str = "@anthropic-ai/claude-code-linux-x64";
 const CLAUDE_VERSION: &str = "2.1.330";
 
+/// Python packages that tests compare with, below `.cache/python`: another cron, and its zones.
+const PEERS: &[(&str, &str)] = &[("cronsim", "2.8"), ("tzdata", "2026.6")];
+
 /// A program, and the package that brings it.
 type Program = (&'static str, &'static str);
 
 const SANDBOX: Program = ("bwrap", "bubblewrap");
-const PROGRAMS: &[Program] = &[SANDBOX, ("runc", "runc"), ("python3", "python3"), ("npm", "npm")];
+const PYTHON: &[Program] = &[("python3", "python3"), ("pip3", "python3-pip")];
+const PROGRAMS: &[Program] = &[SANDBOX, ("runc", "runc"), PYTHON[0], PYTHON[1], ("npm", "npm")];
 
 /// Brings what is missing; what it could not bring, in words.
 pub fn install() -> Vec<String> {
@@ -24,10 +29,21 @@ pub fn install() -> Vec<String> {
     if let Err(why) = claude() {
         missing.push(format!("the claude CLI ({why})"));
     }
+    if let Err(why) = peers() {
+        missing.push(format!("what cron is compared with ({why})"));
+    }
     for what in &missing {
         say(&format!("cannot bring {what}; tests that need it will not run"));
     }
     missing
+}
+
+/// Brings what tests of `check` cannot do without; they say so themselves if it could not.
+pub fn install_peers() {
+    packages(PYTHON);
+    if let Err(why) = peers() {
+        say(&format!("cannot bring what cron is compared with: {why}"));
+    }
 }
 
 /// Brings the sandbox alone; what is missing if it could not.
@@ -89,5 +105,26 @@ fn claude() -> Result<(), String> {
     let mut command = Command::new("npm");
     command.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder);
     command.arg(format!("{CLAUDE}@{CLAUDE_VERSION}"));
+    run(command)
+}
+
+/// Kept below `.cache`, as above.
+fn peers() -> Result<(), String> {
+    let folder = root().join(".cache/python");
+    let is_kept = |(name, version): &(&str, &str)| {
+        folder.join(format!("{name}-{version}.dist-info/METADATA")).is_file()
+    };
+    if PEERS.iter().all(is_kept) {
+        return Ok(());
+    }
+    if !is_there("python3", &["-m", "pip", "--version"]) {
+        return Err("pip is not here".to_owned());
+    }
+    // Packages of another version would stay beside.
+    let _ = std::fs::remove_dir_all(&folder);
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+    command.args(["--root-user-action", "ignore", "--target"]).arg(&folder);
+    command.args(PEERS.iter().map(|(name, version)| format!("{name}=={version}")));
     run(command)
 }

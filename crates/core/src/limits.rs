@@ -103,6 +103,10 @@ const _: () = assert!(
     "a whole ladder fits between the fence and the end of the lease"
 );
 
+/// How far the next time of a schedule is searched. 29 February comes after at most eight years;
+/// should a clock change take that one away, after as many again (SCH-1).
+pub const CRON_YEARS_MAX: i16 = 16;
+
 /// Rows of one page of a list (API-2).
 pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;

@@ -2,7 +2,9 @@
 //!
 //! **What** A cron rule that makes tasks (SCH-1 to SCH-5).
 
+pub mod cron;
 pub mod fire;
+pub mod next;
 
 use serde::{Deserialize, Serialize};
 

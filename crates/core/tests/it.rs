@@ -8,12 +8,20 @@ mod agents;
 mod cancel;
 #[path = "it/claim.rs"]
 mod claim;
+#[path = "it/clock_changes.rs"]
+mod clock_changes;
+#[path = "it/cron.rs"]
+mod cron;
 #[path = "it/inputs.rs"]
 mod inputs;
 #[path = "it/losses.rs"]
 mod losses;
 #[path = "it/machines.rs"]
 mod machines;
+#[path = "it/peer.rs"]
+mod peer;
+#[path = "it/peers.rs"]
+mod peers;
 #[path = "it/report.rs"]
 mod report;
 #[path = "it/runs.rs"]

@@ -29,7 +29,7 @@ const RULES: &[Rule] = &[
     Rule {
         folder: "crates/core",
         own: &[],
-        foreign: Foreign::Only(&["blake3", "serde", "serde_json", "sha1_smol", "uuid"]),
+        foreign: Foreign::Only(&["blake3", "jiff", "serde", "serde_json", "sha1_smol", "uuid"]),
         dev_own: &["hostler-store"],
     },
     Rule {

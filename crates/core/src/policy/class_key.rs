@@ -4,14 +4,14 @@
 //! `execclass_`. Values are not escaped, as in the original: a lane that contains `|host=` can
 //! collide with another class.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 
 use super::Policy;
 use crate::id::WorkspaceId;
 
-/// A resource value as the original's default formatting sees it.
+/// A resource value as the original's default formatting sees it, and shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClassValue {
     Null,
@@ -61,7 +61,7 @@ pub fn class_key_of(
 ) -> String {
     resources.sort_by(|a, b| a.0.cmp(&b.0));
     let resources: Vec<String> =
-        resources.iter().map(|(name, value)| format!("{name}={}", show(value))).collect();
+        resources.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let text = format!(
         "ws={workspace}|agent={}|lane={}|host={}|security={}|ask={}|runtime={}\
          |workspace_access={}|network={}|interactive={}|resources={}",
@@ -88,29 +88,32 @@ fn or_blank(text: Option<&str>) -> &str {
     text.map(str::trim).filter(|text| !text.is_empty()).unwrap_or("_")
 }
 
-fn show(value: &ClassValue) -> String {
-    match value {
-        ClassValue::Null => "<nil>".to_owned(),
-        ClassValue::Bool(flag) => flag.to_string(),
-        ClassValue::Integer(number) => number.to_string(),
-        ClassValue::Float(number) => show_float(*number),
-        ClassValue::Text(text) => text.clone(),
-        ClassValue::List(items) => {
-            let items: Vec<String> = items.iter().map(show).collect();
-            format!("[{}]", items.join(" "))
-        }
-        ClassValue::Map(entries) => {
-            let mut entries: Vec<_> = entries.iter().collect();
-            entries.sort_by(|a, b| a.0.cmp(&b.0));
-            let entries: Vec<String> =
-                entries.iter().map(|(name, value)| format!("{name}:{}", show(value))).collect();
-            format!("map[{}]", entries.join(" "))
+impl fmt::Display for ClassValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClassValue::Null => f.write_str("<nil>"),
+            ClassValue::Bool(flag) => write!(f, "{flag}"),
+            ClassValue::Integer(number) => write!(f, "{number}"),
+            ClassValue::Float(number) => f.write_str(&show_float(*number)),
+            ClassValue::Text(text) => f.write_str(text),
+            ClassValue::List(items) => {
+                let items: Vec<String> = items.iter().map(ClassValue::to_string).collect();
+                write!(f, "[{}]", items.join(" "))
+            }
+            ClassValue::Map(entries) => {
+                let mut entries: Vec<_> = entries.iter().collect();
+                entries.sort_by(|a, b| a.0.cmp(&b.0));
+                let entries: Vec<String> =
+                    entries.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+                write!(f, "map[{}]", entries.join(" "))
+            }
         }
     }
 }
 
-/// Shortest digits that read back the same; with an exponent (sign and two digits at least) when
-/// the power of ten of the first digit is under -4 or from 6 on.
+/// Shortest digits that read back the same, and of two that are equally near the one with an even
+/// last digit; with an exponent (sign and two digits at least) when the power of ten of the first
+/// digit is under -4 or from 6 on.
 fn show_float(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
@@ -118,7 +121,7 @@ fn show_float(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
-    let scientific = format!("{number:e}");
+    let scientific = shortest(number);
     let (digits, exponent) = scientific.split_once('e').expect("LowerExp writes an exponent");
     let exponent: i32 = exponent.parse().expect("LowerExp writes a whole exponent");
     if (-4..6).contains(&exponent) || number == 0.0 {
@@ -126,6 +129,15 @@ fn show_float(number: f64) -> String {
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}e{sign}{:02}", exponent.abs())
+}
+
+/// Rust's own shortest digits round up where the original's round to even.
+fn shortest(number: f64) -> String {
+    let up = format!("{number:e}");
+    let mantissa = up.split('e').next().unwrap_or_default();
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    let even = format!("{number:.*e}", digits - 1);
+    if even.parse() == Ok(number) { even } else { up }
 }
 
 #[cfg(test)]
@@ -205,6 +217,7 @@ mod tests {
             (0.00001, "1e-05"),
             (-1_500_000.0, "-1.5e+06"),
             (1e100, "1e+100"),
+            (2_f64.powi(-25), "2.9802322387695312e-08"),
         ];
         for (number, text) in table {
             assert_eq!(show_float(number), text);
@@ -214,6 +227,6 @@ mod tests {
     #[test]
     fn nested_values_are_written_in_the_originals_way() {
         let value = json!({"b": [1, "x", null], "a": {"z": true}});
-        assert_eq!(show(&ClassValue::from(&value)), "map[a:map[z:true] b:[1 x <nil>]]");
+        assert_eq!(ClassValue::from(&value).to_string(), "map[a:map[z:true] b:[1 x <nil>]]");
     }
 }
