@@ -1,8 +1,10 @@
 //! Between the rows of `hostler-core` and the public JSON.
 //!
 //! **Invariants** Rows are taken apart without `..`: a field that is not shown is named with `_`.
+//! What people, agents and programs wrote is redacted here and nowhere else (STR-5). Ids, keys and
+//! lanes are not: they are sent back to name something.
 //!
-//! **Not here** Redaction; what has to be loaded beside a row (the caller gives it).
+//! **Not here** What has to be loaded beside a row (the caller gives it).
 
 mod request;
 mod stream;
@@ -19,12 +21,35 @@ use hostler_core::task::accept::Accepted;
 use hostler_core::task::{self, Details, Task};
 use hostler_core::time::Timestamp;
 use hostler_core::worker::{Offer, Worker};
+use serde_json::Value;
 
 use crate::json;
 use crate::json::run::InteractionState;
 use crate::json::task::Payload;
-use crate::json::{Time, WaitingOn};
+use crate::json::{Object, Time, WaitingOn};
+use crate::redact;
 pub use stream::{Original, original, record};
+
+fn text(text: &Option<String>) -> Option<String> {
+    text.as_deref().map(redact::copy)
+}
+
+fn object(object: &Object) -> Object {
+    let mut object = object.clone();
+    redact::object(&mut object);
+    object
+}
+
+fn list(items: &[Value]) -> Vec<Value> {
+    let mut items = items.to_vec();
+    items.iter_mut().for_each(redact::value);
+    items
+}
+
+/// The caller's key of a conversation: its name is a sensitive one, as in the original.
+fn session_key(details: &Details) -> Option<String> {
+    details.session_key.as_deref().map(redact::hidden)
+}
 
 pub fn agent(agent: &Agent) -> json::Agent {
     let Agent {
@@ -42,8 +67,8 @@ pub fn agent(agent: &Agent) -> json::Agent {
         id: *id,
         workspace_id: workspace_id.0,
         agent_key: agent_key.clone(),
-        name: name.clone(),
-        config_json: config.clone(),
+        name: redact::copy(name),
+        config_json: object(config),
         active: *active,
         created_at: Time(*created_at),
         updated_at: Time(*updated_at),
@@ -84,7 +109,7 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         updated_at,
     } = task;
     let Details {
-        session_key,
+        session_key: _,
         hook_id,
         timeout_ms,
         lane,
@@ -97,22 +122,22 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         dir,
     } = details;
     let payload = Payload {
-        message: first_input.map(|input| input.message.clone()),
+        message: first_input.map(|input| redact::copy(&input.message)),
         session_id: session_id.0.clone(),
-        session_key: session_key.clone(),
+        session_key: session_key(details),
         agent_id: *agent_id,
         hook_id: *hook_id,
         timeout_ms: *timeout_ms,
         policy: self::policy(policy),
         lane: lane.clone(),
-        extra_system_prompt: extra_system_prompt.clone(),
-        input_provenance: input_provenance.clone(),
+        extra_system_prompt: text(extra_system_prompt),
+        input_provenance: input_provenance.as_ref().map(object),
         deliver: *deliver,
-        attachments: first_input.map_or_else(Vec::new, |input| input.attachments.clone()),
+        attachments: first_input.map_or_else(Vec::new, |input| list(&input.attachments)),
         instance_key: instance_key.clone(),
-        label: label.clone(),
-        spawned_by: spawned_by.clone(),
-        dir: dir.clone(),
+        label: text(label),
+        spawned_by: text(spawned_by),
+        dir: text(dir),
     };
     json::Task {
         id: *id,
@@ -124,7 +149,7 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         priority: *priority,
         idempotency_key: idempotency_key.clone(),
         payload_json: payload,
-        routing_json: routing.clone(),
+        routing_json: object(routing),
         instance_key: instance_key.clone(),
         // No command names a parent: the field is the original's.
         parent_task_id: None,
@@ -132,8 +157,8 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         waiting_on,
         pending_inputs: inbox.len(),
         cancel_requested_at: cancel_requested_at.map(Time),
-        error: error.clone(),
-        dropped_reason: dropped_reason.clone(),
+        error: text(error),
+        dropped_reason: text(dropped_reason),
         accepted_at: Time(*accepted_at),
         queued_at: queued_at.map(Time),
         dispatched_at: dispatched_at.map(Time),
@@ -146,7 +171,7 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
 impl From<waiting::WaitingOn> for WaitingOn {
     fn from(waiting: waiting::WaitingOn) -> Self {
         let waiting::WaitingOn { code, message } = waiting;
-        WaitingOn { code, message }
+        WaitingOn { code, message: redact::copy(&message) }
     }
 }
 
@@ -209,13 +234,13 @@ pub fn input(input: &Input) -> json::Input {
         task_id: *task_id,
         run_id: *run_id,
         queue_mode: *mode,
-        message: message.clone(),
-        attachments: attachments.clone(),
-        details: details.clone(),
+        message: redact::copy(message),
+        attachments: list(attachments),
+        details: object(details),
         state: *state,
         delivery: *delivery,
         outcome: *outcome,
-        reason: reason.clone(),
+        reason: text(reason),
         idempotency_key: idempotency_key.clone(),
         created_at: Time(*created_at),
         updated_at: Time(*updated_at),
@@ -324,9 +349,9 @@ pub fn run(run: &Run, details: Option<&Details>, claim: Option<&Claim>) -> json:
         hook_id: details.and_then(|details| details.hook_id),
         status: *status,
         session_id: session_id.0.clone(),
-        session_key: details.and_then(|details| details.session_key.clone()),
-        provider: provider.clone(),
-        model: model.clone(),
+        session_key: details.and_then(session_key),
+        provider: text(provider),
+        model: text(model),
         exec_host: policy.host,
         exec_security: policy.security,
         exec_ask: policy.ask,
@@ -338,7 +363,7 @@ pub fn run(run: &Run, details: Option<&Details>, claim: Option<&Claim>) -> json:
         retry: self::retry(policy.retry),
         policy_sources: policy_sources(policy),
         runtime_used: runtime.clone(),
-        runtime_note: runtime_note.clone(),
+        runtime_note: text(runtime_note),
         instance_key: instance_key.clone(),
         timeout_ms: *timeout_ms,
         started_at: started_at.map(Time),
@@ -346,9 +371,9 @@ pub fn run(run: &Run, details: Option<&Details>, claim: Option<&Claim>) -> json:
         claimed_by_worker_id: claim.map(|claim| claim.worker_id.clone()),
         claim_heartbeat_at: claim.and_then(|claim| claim.heartbeat_at).map(Time),
         claim_expires_at: claim.and_then(|claim| claim.expires_at).map(Time),
-        error: error.clone(),
+        error: text(error),
         failure: *failure,
-        result: result.clone(),
+        result: text(result),
         waiting_for_input: *waiting_for_input,
         attempt_count: *attempt_count,
         turn_count: *turn_count,
@@ -408,8 +433,8 @@ pub fn attempt(attempt: &Attempt, policy: &Policy) -> json::Attempt {
         attempt_no: *attempt_no,
         status: *status,
         strategy: *strategy,
-        provider: provider.clone(),
-        model: model.clone(),
+        provider: text(provider),
+        model: text(model),
         exec_host: policy.host,
         exec_security: policy.security,
         exec_ask: policy.ask,
@@ -424,7 +449,7 @@ pub fn attempt(attempt: &Attempt, policy: &Policy) -> json::Attempt {
         started_at: started_at.map(Time),
         ended_at: ended_at.map(Time),
         exit_code: *exit_code,
-        error: error.clone(),
+        error: text(error),
         failure: *failure,
         created_at: Time(*created_at),
         updated_at: Time(*updated_at),
@@ -440,9 +465,9 @@ pub fn snapshot(snapshot: &Snapshot) -> json::Snapshot {
         status: *status,
         started_at_ms: started_at.map(|at| at.0),
         ended_at_ms: ended_at.map(|at| at.0),
-        error: error.clone(),
+        error: text(error),
         ts: at.0,
-        payload_json: payload.clone(),
+        payload_json: object(payload),
         created_at: Time(*at),
     }
 }
@@ -468,7 +493,7 @@ pub fn interaction(run: &Run, task_state: task::State, pending: &[Input]) -> jso
 pub fn pending_input(input: &Input) -> json::PendingInput {
     json::PendingInput {
         id: input.id,
-        message: input.message.clone(),
+        message: redact::copy(&input.message),
         created_at: input.created_at.0,
     }
 }
@@ -516,6 +541,18 @@ pub fn instance(instance: &Instance) -> json::Instance {
     }
 }
 
+/// Labels are an object of strings to the rules.
+fn redacted_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let values = labels.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str())));
+    let mut shown: Object = values.collect();
+    redact::object(&mut shown);
+    let texts = shown.into_iter().map(|(name, value)| match value {
+        Value::String(text) => (name, text),
+        value => (name, value.to_string()),
+    });
+    texts.collect()
+}
+
 pub fn worker(worker: &Worker) -> json::Worker {
     let Worker {
         id,
@@ -539,7 +576,7 @@ pub fn worker(worker: &Worker) -> json::Worker {
         cpu_millis: *cpu_millis,
         memory_bytes: *memory_bytes,
         gpus: *gpus,
-        labels: labels.clone(),
+        labels: redacted_labels(labels),
         version: version.clone(),
         grant_count: *grant_count,
         lease_until: until.map(Time),

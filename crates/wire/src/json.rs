@@ -16,6 +16,7 @@ pub mod attempt;
 pub mod input;
 pub mod instance;
 pub mod list;
+mod nested;
 pub mod policy;
 pub mod problem;
 pub mod run;

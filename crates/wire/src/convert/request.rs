@@ -17,8 +17,14 @@ impl CreateTask {
         if !command.is_object() {
             return Err(Rejection::new(Code::InvalidBody, "a command is an object"));
         }
-        serde_json::from_value(command)
-            .map_err(|error| Rejection::new(Code::InvalidBody, error.to_string()))
+        serde_path_to_error::deserialize(command).map_err(|error| {
+            let detail = error.inner().to_string();
+            match error.path().to_string().as_str() {
+                // An unknown field of the command itself is named by the text.
+                "." => Rejection::new(Code::InvalidBody, detail),
+                field => Rejection::field(Code::InvalidBody, field, detail),
+            }
+        })
     }
 
     pub fn into_command(self) -> Accept {

@@ -6,20 +6,22 @@ use serde_json::{Value, json};
 
 use crate::json;
 use crate::json::stream::{RunEvent, TaskLogEntry};
+use crate::redact;
 
-/// A record at its place in the stream.
+/// A record at its place in the stream, redacted; [`original`] only gives it another shape.
 pub fn record(seq: u64, record: &Record) -> json::Record {
     let Record { ts, run_id, attempt_id, body } = record;
     let body = match body {
         Body::Log { stream, data, chunk_type, metadata } => json::RecordBody::Log {
             stream: *stream,
-            data: data.clone(),
-            chunk_type: chunk_type.clone(),
-            metadata: metadata.clone(),
+            data: redact::copy(data),
+            chunk_type: redact::copy(chunk_type),
+            metadata: metadata.as_ref().map(super::object),
         },
-        Body::Event { event_type, payload } => {
-            json::RecordBody::Event { event_type: event_type.clone(), payload: payload.clone() }
-        }
+        Body::Event { event_type, payload } => json::RecordBody::Event {
+            event_type: event_type.clone(),
+            payload: super::object(payload),
+        },
         Body::Gap { from_seq, to_seq } => {
             json::RecordBody::Gap { from_seq: *from_seq, to_seq: *to_seq }
         }

@@ -1,3 +1,4 @@
+use hostler_core::code::Rejection;
 use hostler_core::id::{AgentId, InputId, RunId, TaskId, WorkspaceId};
 use hostler_core::input::{self, Delivery, Mode};
 use hostler_core::policy::{PolicyPatch, merge};
@@ -304,4 +305,191 @@ fn records_have_the_originals_shape_as_well() {
         "payload": { "run_id": ID, "event_type": "accepted" },
     });
     assert_eq!(value(event), expected);
+}
+
+const SECRET: &str = "s3cr3t-value";
+
+/// What is shown holds no secret, and says where one was.
+fn hides(shown: impl serde::Serialize) -> Value {
+    let shown = value(shown);
+    let text = shown.to_string();
+    assert!(!text.contains(SECRET), "{text}");
+    assert!(text.contains(redact::REDACTED), "{text}");
+    shown
+}
+
+fn said() -> String {
+    format!("use API_KEY={SECRET} please")
+}
+
+fn an_object() -> json::Object {
+    let object = json!({ "api_key": SECRET, "note": said(), "input_tokens": 100 });
+    object.as_object().cloned().unwrap()
+}
+
+fn a_secret_input() -> Input {
+    Input {
+        message: said(),
+        attachments: vec![Value::from(an_object())],
+        details: an_object(),
+        reason: Some(said()),
+        ..an_input()
+    }
+}
+
+#[test]
+fn a_task_and_its_inputs_are_shown_without_secrets() {
+    let mut row = a_task();
+    row.error = Some(said());
+    row.dropped_reason = Some(said());
+    row.details = Details {
+        session_key: Some(SECRET.to_owned()),
+        extra_system_prompt: Some(said()),
+        input_provenance: Some(an_object()),
+        label: Some(said()),
+        spawned_by: Some(said()),
+        routing: an_object(),
+        dir: Some(said()),
+        ..Details::default()
+    };
+    let waiting_on = waiting::WaitingOn { code: WaitCode::InstanceFull, message: said() };
+    let shown = hides(task(&row, Some(&a_secret_input()), Some(waiting_on.into())));
+    assert_eq!(shown["payload_json"]["message"], "use API_KEY=[REDACTED] please");
+    assert_eq!(shown["payload_json"]["session_key"], "[REDACTED]");
+    assert_eq!(shown["routing_json"]["input_tokens"], 100);
+    assert_eq!(shown["payload_json"]["timeout_ms"], 0);
+
+    hides(input(&a_secret_input()));
+    hides(pending_input(&a_secret_input()));
+    hides(interaction(&a_run(), task::State::Running, &[a_secret_input()]));
+}
+
+#[test]
+fn a_run_its_attempts_and_snapshots_are_shown_without_secrets_and_usage_stays() {
+    let mut row = a_run();
+    row.error = Some(said());
+    row.result = Some(said());
+    row.runtime_note = Some(said());
+    row.usage.input_tokens = 7;
+    let details = Details { session_key: Some(SECRET.to_owned()), ..Details::default() };
+    let shown = hides(run(&row, Some(&details), None));
+    assert_eq!(shown["usage_json"]["input_tokens"], 7);
+
+    let row = Attempt {
+        id: json::AttemptId(Uuid::nil()),
+        run_id: RunId(Uuid::nil()),
+        task_id: TaskId(Uuid::nil()),
+        attempt_no: 1,
+        status: hostler_core::attempt::Status::Error,
+        strategy: hostler_core::attempt::Strategy::Primary,
+        worker_id: hostler_core::id::WorkerId("w".to_owned()),
+        term: 1,
+        runtime: None,
+        provider: None,
+        model: None,
+        exit_code: Some(1),
+        error: Some(said()),
+        failure: None,
+        started_at: None,
+        ended_at: None,
+        created_at: AT,
+        updated_at: AT,
+    };
+    hides(attempt(&row, &Policy::default()));
+
+    let row = Snapshot {
+        run_id: RunId(Uuid::nil()),
+        seq: 1,
+        status: run::Status::Error,
+        started_at: None,
+        ended_at: None,
+        error: Some(said()),
+        at: AT,
+        payload: an_object(),
+    };
+    let shown = hides(snapshot(&row));
+    assert_eq!(shown["payload_json"]["input_tokens"], 100);
+}
+
+#[test]
+fn an_agents_config_is_shown_without_secrets() {
+    let config = json!({
+        "env": { "GITHUB_TOKEN": SECRET, "PATH": "/bin", "FLAGS": said() },
+        "budget": { "max_tokens": 1000 },
+        "x-password": { "a": SECRET },
+        "command": ["run", format!("--token={SECRET}")],
+    });
+    let row = Agent {
+        id: AgentId(Uuid::nil()),
+        workspace_id: WorkspaceId(1),
+        agent_key: "a".to_owned(),
+        name: said(),
+        config: config.as_object().cloned().unwrap(),
+        active: true,
+        deleted_at: None,
+        created_at: AT,
+        updated_at: AT,
+    };
+    let shown = hides(agent(&row));
+    let expected = json!({
+        "env": {
+            "GITHUB_TOKEN": "[REDACTED]",
+            "PATH": "/bin",
+            "FLAGS": "use API_KEY=[REDACTED] please",
+        },
+        "budget": { "max_tokens": 1000 },
+        "x-password": "[REDACTED]",
+        "command": ["run", "--token=[REDACTED]"],
+    });
+    assert_eq!(shown["config_json"], expected);
+}
+
+#[test]
+fn labels_are_hidden_by_their_names() {
+    let labels = [("zone", "a"), ("join_token", SECRET), ("note", &said())];
+    let labels = labels.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+    let shown = hides(redacted_labels(&labels));
+    assert_eq!(shown["zone"], "a");
+}
+
+#[test]
+fn records_are_shown_without_secrets_in_both_shapes() {
+    let bodies = [
+        Body::Log {
+            stream: Channel::Stdout,
+            data: said(),
+            chunk_type: "json".to_owned(),
+            metadata: Some(an_object()),
+        },
+        Body::Event { event_type: "accepted".to_owned(), payload: an_object() },
+    ];
+    for body in bodies {
+        let row = Record { ts: AT, run_id: None, attempt_id: None, body };
+        hides(record(1, &row));
+        match original(TaskId(Uuid::nil()), record(1, &row)) {
+            Original::Log(entry) => hides(entry)["metadata"]["input_tokens"].clone(),
+            Original::Event(event) => hides(event)["payload"]["input_tokens"].clone(),
+        };
+    }
+}
+
+#[test]
+fn a_refusal_does_not_repeat_a_secret() {
+    let refused =
+        Rejection::invalid("config.env", format!("invalid env: {{\"TOKEN\":\"{SECRET}\"}}"));
+    hides(json::Problem::from(refused));
+}
+
+#[test]
+fn a_command_of_a_batch_names_the_field_that_cannot_be_read() {
+    let read = |command: Value| {
+        let refused = CreateTask::read(command).unwrap_err();
+        (refused.field, refused.message)
+    };
+    let (field, message) = read(json!({ "policy": { "retry": [1] } }));
+    assert_eq!(field.as_deref(), Some("policy.retry"));
+    assert_eq!(message, "a list; an object is read");
+    let (field, message) = read(json!({ "mesage": "x" }));
+    assert_eq!(field.as_deref(), Some("mesage"));
+    assert!(message.starts_with("unknown field `mesage`"), "{message}");
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::word::schema::Id;
-use super::{AgentId, Object, Time};
+use super::{AgentId, Object, Time, nested};
 
 /// A configured agent of a workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -17,7 +17,7 @@ pub struct Agent {
     pub agent_key: String,
     pub name: String,
     /// `runner`, `provider`, `model`, `system_prompt`, `workspace_dir`, `max_concurrency` and
-    /// others; keys that Hostler does not know are kept.
+    /// others; keys that Hostler does not know are kept. Secrets are shown as `[REDACTED]`.
     pub config_json: Object,
     /// An agent that is not active accepts no commands.
     pub active: bool,
@@ -38,6 +38,7 @@ pub struct CreateAgent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Laid over the default config; at most 256 KiB.
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Object>,
     /// `true` when absent.
@@ -54,6 +55,7 @@ pub struct UpdateAgent {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Laid over the stored config, key by key; `null` removes a key.
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Object>,
     #[serde(skip_serializing_if = "Option::is_none")]

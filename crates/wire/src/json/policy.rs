@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Object;
 use super::word::{self, schema};
+use super::{Object, nested};
 
 /// How a run is executed: every field has its effective value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -68,8 +68,10 @@ pub struct PolicyRequest {
     pub interactive: Option<bool>,
     /// What a run may use; absent: the worker's defaults.
     #[schema(value_type = Option<Resources>)]
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Object>,
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<RetryRequest>,
 }

@@ -6,7 +6,7 @@ use hostler_core::code::{Code, Rejection};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::status;
+use crate::{redact, status};
 
 /// The media type of a [`Problem`].
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -62,7 +62,8 @@ impl Problem {
             r#type: format!("/errors/{code}"),
             title: status::title(code).to_owned(),
             status: status::http(code).as_u16(),
-            detail: detail.into(),
+            // It may repeat what was sent (STR-5).
+            detail: redact::copy(&detail.into()),
             code: code.as_str().to_owned(),
             field: None,
             request_id: None,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::word::{self, schema};
-use super::{AgentId, Input, Object, Policy, PolicyRequest, Problem, RunId, TaskId, Time};
+use super::{AgentId, Input, Object, Policy, PolicyRequest, Problem, RunId, TaskId, Time, nested};
 
 /// One durable request, and the conversation that grows from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -136,6 +136,7 @@ pub struct CreateTask {
     #[schema(minimum = 0, maximum = 2592000000i64)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyRequest>,
     /// Tasks of one agent in different lanes are counted apart; at most 256 bytes.
@@ -146,8 +147,10 @@ pub struct CreateTask {
     #[schema(max_length = 262144)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extra_system_prompt: Option<String>,
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_provenance: Option<Provenance>,
+    #[serde(default, deserialize_with = "nested::optional")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
     /// At most 32, and 10 MiB in all as JSON text.

@@ -123,3 +123,43 @@ fn a_problem_names_its_page_and_its_field() {
     });
     assert_eq!(serde_json::to_value(problem).unwrap(), expected);
 }
+
+#[test]
+fn a_list_in_place_of_a_nested_object_is_refused_and_the_field_is_named() {
+    fn refused(body: &str) -> (String, String) {
+        let mut reader = serde_json::Deserializer::from_str(body);
+        let error = serde_path_to_error::deserialize::<_, CreateTask>(&mut reader).unwrap_err();
+        (error.path().to_string(), error.inner().to_string())
+    }
+    let lists = [
+        (r#"{"policy": ["sandbox"]}"#, "policy"),
+        (r#"{"policy": []}"#, "policy"),
+        (r#"{"policy": {"retry": [1, 2]}}"#, "policy.retry"),
+        (r#"{"policy": {"resources": [1, 2]}}"#, "policy.resources"),
+        (r#"{"input_provenance": ["mail"]}"#, "input_provenance"),
+        (r#"{"routing": [null]}"#, "routing"),
+    ];
+    for (body, field) in lists {
+        let (path, text) = refused(body);
+        assert_eq!(path, field, "{body}");
+        assert!(text.starts_with("a list; an object is read"), "{text}");
+    }
+    let error = serde_json::from_str::<UpdateAgent>(r#"{"config": []}"#).unwrap_err();
+    assert!(error.to_string().starts_with("a list; an object is read"), "{error}");
+    let (path, text) = refused(r#"{"routing": {"to": 5}}"#);
+    assert_eq!(path, "routing.to");
+    assert!(text.contains("expected a string"), "{text}");
+    let (path, text) = refused(r#"{"routing": {"two": "x"}}"#);
+    assert_eq!(path, "routing.two");
+    assert!(text.starts_with("unknown field `two`"), "{text}");
+    let (path, text) = refused(r#"{"policy": "sandbox"}"#);
+    assert_eq!(path, "policy");
+    assert!(text.contains("expected an object"), "{text}");
+
+    let read: CreateTask = serde_json::from_str(
+        r#"{"policy": {"ask": "off", "retry": {"delay_ms": 5}}, "routing": null}"#,
+    )
+    .unwrap();
+    assert_eq!(read.policy.unwrap().retry.unwrap().delay_ms, Some(5));
+    assert_eq!(read.routing, None);
+}
