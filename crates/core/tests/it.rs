@@ -12,6 +12,8 @@ mod claim;
 mod clock_changes;
 #[path = "it/cron.rs"]
 mod cron;
+#[path = "it/inbox.rs"]
+mod inbox;
 #[path = "it/inputs.rs"]
 mod inputs;
 #[path = "it/losses.rs"]
@@ -32,9 +34,13 @@ mod script;
 mod sending;
 #[path = "it/sessions.rs"]
 mod sessions;
+#[path = "it/steering.rs"]
+mod steering;
 #[path = "it/stores.rs"]
 mod stores;
 #[path = "it/trace.rs"]
 mod trace;
+#[path = "it/warm.rs"]
+mod warm;
 #[path = "it/workers.rs"]
 mod workers;

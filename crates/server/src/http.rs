@@ -97,7 +97,7 @@ fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(stream::events))
         .routes(routes!(stream::batch))
         .routes(routes!(input::list_of_task, input::send_to_task))
-        .routes(routes!(input::get))
+        .routes(routes!(input::get, input::edit, input::withdraw))
         .routes(routes!(run::list))
         .routes(routes!(run::get))
         .routes(routes!(run::attempts))

@@ -256,6 +256,19 @@ impl Client {
         self.get(&["inputs", id]).await
     }
 
+    pub async fn edit_input(
+        &self,
+        id: &str,
+        edit: &json::EditInput,
+    ) -> Result<json::Input, ClientError> {
+        read(self.request(Method::PATCH, &["inputs", id])?.json(edit)).await
+    }
+
+    /// Takes a waiting input out; the answer is the input with its outcome.
+    pub async fn withdraw_input(&self, id: &str) -> Result<json::Input, ClientError> {
+        read(self.request(Method::DELETE, &["inputs", id])?).await
+    }
+
     pub async fn list_inputs(&self, task_id: &str) -> Result<json::InputList, ClientError> {
         self.get(&["tasks", task_id, "inputs"]).await
     }

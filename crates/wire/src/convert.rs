@@ -474,11 +474,13 @@ pub fn snapshot(snapshot: &Snapshot) -> json::Snapshot {
 
 /// Whether a run's agent works or waits; `pending` are the task's waiting inputs.
 pub fn interaction(run: &Run, task_state: task::State, pending: &[Input]) -> json::Interaction {
+    let waits = task_state == task::State::Waiting;
     let state = match (run.status.is_terminal(), run.waiting_for_input) {
-        (false, false) => InteractionState::Working,
-        (false, true) => InteractionState::WaitingForInput,
+        // Its process is kept warm for the next input.
+        (false, _) if waits => InteractionState::WaitingForInput,
+        (false, _) => InteractionState::Working,
         // Its agent is gone, and the question stands until an input begins a new run.
-        (true, true) if task_state == task::State::Waiting => InteractionState::WaitingForInput,
+        (true, true) if waits => InteractionState::WaitingForInput,
         (true, _) => InteractionState::Closed,
     };
     json::Interaction {

@@ -30,7 +30,7 @@ pub mod worker;
 pub use agent::{Agent, AgentDefaults, CreateAgent, UpdateAgent};
 pub use attempt::Attempt;
 pub use hostler_core::id::{AgentId, AttemptId, IncarnationId, InputId, RunId, TaskId};
-pub use input::{Input, InputAccepted, SendInput};
+pub use input::{EditInput, Input, InputAccepted, SendInput};
 pub use instance::Instance;
 pub use list::{
     AgentList, AttemptList, InputList, InstanceList, ListRuns, ListTasks, RunList, SnapshotList,

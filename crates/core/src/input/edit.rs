@@ -69,7 +69,7 @@ fn settle_idle(txn: &Txn<'_>, task: &mut Task) -> Decided<()> {
         Some(id) => Some(txn.known(txn.run(id))?),
         None => None,
     };
-    let event = match last {
+    let event = match &last {
         None => task::state::Event::Cancel,
         Some(run) => match run.status {
             Status::Accepted | Status::Running => return Ok(()),
@@ -79,6 +79,7 @@ fn settle_idle(txn: &Txn<'_>, task: &mut Task) -> Decided<()> {
             Status::Cancelled => task::state::Event::Cancel,
         },
     };
+    task.error = last.and_then(|run| run.error);
     task.state = legal(task.state.next(event));
     if task.parked == Some(Parked::Quiet) || task.parked == Some(Parked::Session) {
         task.parked = None;

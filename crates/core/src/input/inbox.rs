@@ -55,8 +55,7 @@ pub(crate) fn take(txn: &mut Txn<'_>, task: &mut Task, run: RunId) -> Decided<Ne
     let mut group: Vec<Input> = Vec::new();
     for id in &task.inbox {
         let input = txn.known(txn.input(*id))?;
-        let joins = input.mode == Mode::Collect && group.iter().all(|one| one.mode == input.mode);
-        if !group.is_empty() && !joins {
+        if !group.is_empty() && !joins(&group, &input) {
             break;
         }
         group.push(input);
@@ -71,6 +70,17 @@ pub(crate) fn take(txn: &mut Txn<'_>, task: &mut Task, run: RunId) -> Decided<Ne
         give(txn, input, run);
     }
     Ok(Next::Turn(group))
+}
+
+/// Whether an input is merged into the same turn: all were collected, and together they are no
+/// larger than one command may be (ACC-8).
+fn joins(group: &[Input], input: &Input) -> bool {
+    let all = || group.iter().chain([input]);
+    let bytes: usize = all().map(|one| one.message.len() + 2).sum();
+    let attachments: usize = all().map(|one| one.attachments.len()).sum();
+    all().all(|one| one.mode == Mode::Collect)
+        && bytes <= limits::MESSAGE_BYTES_MAX
+        && attachments <= limits::ATTACHMENTS_MAX
 }
 
 /// A run takes an input.

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use hostler_core::code::Code;
-use hostler_core::command::Command;
+use hostler_core::command::{Answer, Command};
 use hostler_core::id::WorkspaceId;
 use hostler_core::input::submit::Target;
 use hostler_core::key::Row;
@@ -102,6 +102,50 @@ pub async fn list_of_task(
     });
     let inputs = inputs.collect();
     Ok(axum::Json(InputList { inputs, next_cursor: None, has_more: page.has_more }))
+}
+
+/// Changes or moves an input that waits.
+#[utoipa::path(
+    patch, path = "/api/v1/workspaces/{workspace}/inputs/{id}", tag = "inputs",
+    params(("workspace" = String, Path), ("id" = String, Path)),
+    request_body = json::EditInput,
+    responses(
+        (status = 200, body = json::Input),
+        (status = "default", body = Problem, content_type = "application/problem+json"))
+)]
+pub async fn edit(
+    State(app): State<App>,
+    InWorkspace(workspace): InWorkspace,
+    Path((_, id)): Path<(String, String)>,
+    Json(body): Json<json::EditInput>,
+) -> Result<axum::Json<json::Input>, Fault> {
+    let input = body::id(&id, Code::InputNotFound, "input")?;
+    let edit = Box::new(body.into_command());
+    changed(&app, Command::EditInput { workspace, input, edit }).await
+}
+
+/// Takes out an input that waits: its outcome is `withdrawn`.
+#[utoipa::path(
+    delete, path = "/api/v1/workspaces/{workspace}/inputs/{id}", tag = "inputs",
+    params(("workspace" = String, Path), ("id" = String, Path)),
+    responses(
+        (status = 200, body = json::Input),
+        (status = "default", body = Problem, content_type = "application/problem+json"))
+)]
+pub async fn withdraw(
+    State(app): State<App>,
+    InWorkspace(workspace): InWorkspace,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<axum::Json<json::Input>, Fault> {
+    let input = body::id(&id, Code::InputNotFound, "input")?;
+    changed(&app, Command::WithdrawInput { workspace, input }).await
+}
+
+async fn changed(app: &App, command: Command) -> Result<axum::Json<json::Input>, Fault> {
+    match app.handle.ask(command).await? {
+        Answer::Input(input) => Ok(axum::Json(convert::input(&input))),
+        other => unreachable!("a command is answered in kind: {other:?}"),
+    }
 }
 
 /// One input, with its outcome when it has one.

@@ -2,6 +2,7 @@
 
 use hostler_core::agent::manage;
 use hostler_core::code::{Code, Rejection};
+use hostler_core::input::edit;
 use hostler_core::input::submit::Submit;
 use hostler_core::policy::{PolicyPatch, RetryPatch};
 use hostler_core::task::accept::Accept;
@@ -9,7 +10,9 @@ use serde_json::Value;
 
 use crate::json::policy::RetryRequest;
 use crate::json::task::{Provenance, Routing};
-use crate::json::{CreateAgent, CreateTask, Object, PolicyRequest, SendInput, UpdateAgent};
+use crate::json::{
+    CreateAgent, CreateTask, EditInput, Object, PolicyRequest, SendInput, UpdateAgent,
+};
 
 impl CreateTask {
     /// Reads one command of a batch.
@@ -95,6 +98,14 @@ impl SendInput {
             expected_run_id,
             attachments: attachments.unwrap_or_default(),
         }
+    }
+}
+
+impl EditInput {
+    pub fn into_command(self) -> edit::EditInput {
+        let EditInput { message, attachments, position } = self;
+        let position = position.map(|position| position as usize);
+        edit::EditInput { message, attachments, position }
     }
 }
 

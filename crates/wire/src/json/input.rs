@@ -52,8 +52,11 @@ pub struct SendInput {
     #[schema(value_type = String, required = true, min_length = 1, max_length = 1048576)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `queue` or `followup`; blank or absent: `followup`.
-    #[schema(example = "followup")]
+    /// `followup` (when blank or absent) and `queue`: a turn of its own, later. `collect`: merged
+    /// with others like it into one turn, 2 s after the last of them. `steer`: into the running
+    /// turn if the agent can, else the next turn (`steer-backlog` is the same). `interrupt`: stops
+    /// the running turn, then runs.
+    #[schema(example = "steer")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_mode: Option<String>,
     /// The same key with the same body is answered as before, with another body refused; at most
@@ -69,6 +72,23 @@ pub struct SendInput {
     #[schema(value_type = Option<Vec<Object>>, max_items = 32)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<Value>>,
+}
+
+/// What is to change of an input that waits; what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EditInput {
+    /// At most 1 MiB.
+    #[schema(min_length = 1, max_length = 1048576)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// At most 32, and 10 MiB in all as JSON text.
+    #[schema(value_type = Option<Vec<Object>>, max_items = 32)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Vec<Value>>,
+    /// Its place among the task's waiting inputs, from 0; beyond the end is the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
 }
 
 /// The answer to an input: it is durable.
