@@ -4,6 +4,7 @@ mod it {
     mod accept;
     mod agents;
     mod documents;
+    mod inputs;
     mod lifecycle;
     mod pages;
     mod refusals;
