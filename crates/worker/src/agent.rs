@@ -130,6 +130,7 @@ pub trait Agent: Send + Sync {
     /// `first` is the turn the process is started for; it may shape the command line. It is
     /// still given to the dialogue, like every other.
     fn launch(&self, job: &Job, first: &TurnInput) -> Result<Launch, Refusal>;
+    /// May read the job's state folder, which blocks; it is made before the process is started.
     fn dialogue(&self, job: &Job) -> Box<dyn Dialogue>;
 }
 

@@ -198,7 +198,7 @@ impl Execution {
     }
 
     async fn start_and_talk(&mut self, control: &mut Control, prepared: Prepared) -> End {
-        let Prepared { agent, job, first, runtime, spec, identity, .. } = prepared;
+        let Prepared { dialogue, first, runtime, spec, identity, .. } = prepared;
         let memory_bytes = spec.limits.memory_bytes;
         let mut sandbox = match self.start(control, runtime.start(spec)).await {
             Ok(sandbox) => sandbox,
@@ -217,7 +217,6 @@ impl Execution {
             sandbox.wait().await;
             return end;
         }
-        let dialogue = agent.dialogue(&job);
         let talk = Talk::new(self, control, dialogue, sandbox, identity);
         match talk {
             Ok(talk) => talk.until_the_end(first, memory_bytes).await,

@@ -183,7 +183,9 @@ impl Agent for Claude {
     }
 
     fn dialogue(&self, job: &Job) -> Box<dyn Dialogue> {
-        Box::new(StreamJson::new(job, "claude"))
+        let session = identity::session_uuid(&job.workspace, &job.session_id);
+        let taken = session::taken(&job.state_dir.join(CONFIG_DIR), session);
+        Box::new(StreamJson::new(job, "claude").resuming(taken))
     }
 }
 

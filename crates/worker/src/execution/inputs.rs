@@ -4,8 +4,8 @@
 //! whether one that comes is new. The driver enters what comes and reads what is held; the
 //! execution writes down how it goes on.
 //!
-//! **States** of a message: given, running (the lead of the turn), and done with: injected,
-//! ended, returned.
+//! **States** of a message: given (by the server), written (to the agent), running (the lead of
+//! the turn), and done with: injected, ended, returned.
 //!
 //! **Invariants** A message comes to the agent once. A message is held until the server knows
 //! that it is done with, so that nothing is given again on the word of an overtaken heartbeat.
@@ -26,6 +26,7 @@ pub(crate) const HELD_MAX: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     Given,
+    Written,
     Running,
     Injected,
     Ended,
@@ -47,7 +48,7 @@ pub(crate) struct Inputs(Mutex<VecDeque<Message>>);
 impl Standing {
     fn is_done(self) -> bool {
         match self {
-            Standing::Given | Standing::Running => false,
+            Standing::Given | Standing::Written | Standing::Running => false,
             Standing::Injected | Standing::Ended | Standing::Returned => true,
         }
     }
@@ -106,10 +107,13 @@ impl Inputs {
         self.first(|message| message.standing == Standing::Running)
     }
 
-    /// A turn runs, or is about to.
+    /// The agent has a turn, or is about to take it.
     pub(super) fn has_turn(&self) -> bool {
-        let given = |message: &Message| message.standing == Standing::Given && !message.is_steer;
-        let found = self.first(|message| message.standing == Standing::Running || given(message));
+        let found = self.first(|message| match message.standing {
+            Standing::Running => true,
+            Standing::Written => !message.is_steer,
+            Standing::Given | Standing::Injected | Standing::Ended | Standing::Returned => false,
+        });
         found.is_some()
     }
 
@@ -117,7 +121,8 @@ impl Inputs {
     pub(super) fn return_steers(&self) -> Vec<String> {
         let mut returned = Vec::new();
         for message in self.messages().iter_mut() {
-            if message.is_steer && message.standing == Standing::Given {
+            let is_open = matches!(message.standing, Standing::Given | Standing::Written);
+            if message.is_steer && is_open {
                 message.standing = Standing::Returned;
                 returned.push(message.input_id.clone());
             }
@@ -181,6 +186,8 @@ mod tests {
         assert!(!inputs.take("a", true));
         assert!(inputs.take("a", false));
         assert_eq!(inputs.standing("a"), Some(Standing::Given));
+        assert!(!inputs.has_turn(), "the agent has not got it yet");
+        inputs.set("a", Standing::Written);
         assert!(inputs.has_turn());
     }
 
@@ -188,6 +195,7 @@ mod tests {
     fn a_promoted_steer_is_awaited_as_a_turn() {
         let inputs = Inputs::default();
         inputs.take("a", true);
+        inputs.set("a", Standing::Written);
         inputs.promote("a");
         assert!(inputs.has_turn() && inputs.return_steers().is_empty());
     }

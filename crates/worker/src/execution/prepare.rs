@@ -7,7 +7,7 @@ use hostler_wire::v1::{self, Assignment, Policy};
 use serde_json::{Map, Value};
 
 use super::{End, check, model};
-use crate::agent::{Agent, Job, Launch, Refusal, STATE_DIR, TurnInput, WORKSPACE_DIR};
+use crate::agent::{Dialogue, Job, Launch, Refusal, STATE_DIR, TurnInput, WORKSPACE_DIR};
 use crate::config::{Machine, private_dir};
 use crate::sandbox::{Bind, Limits, Runtime, Spec};
 use crate::tools::Tools;
@@ -22,8 +22,7 @@ const PIDS: u64 = 2_048;
 const TMP_BYTES_MAX: u64 = 1 << 30;
 
 pub(super) struct Prepared {
-    pub(super) agent: Arc<dyn Agent>,
-    pub(super) job: Job,
+    pub(super) dialogue: Box<dyn Dialogue>,
     pub(super) first: TurnInput,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) spec: Spec,
@@ -96,7 +95,8 @@ pub(super) fn prepare(assignment: &Assignment, tools: &Tools) -> Result<Prepared
         can_interrupt: capabilities.interrupt,
         keeps: capabilities.multi_turn,
     };
-    Ok(Prepared { agent, job, first, runtime, spec, check, identity })
+    let dialogue = agent.dialogue(&job);
+    Ok(Prepared { dialogue, first, runtime, spec, check, identity })
 }
 
 /// A turn as the dialogue takes it.

@@ -233,6 +233,7 @@ impl<'a> Talk<'a> {
             Order::Give { steer: true, input } => {
                 // What is not taken any more is returned with the end.
                 if self.takes_more() {
+                    self.execution.inputs.set(&input.input_id, Standing::Written);
                     let actions = self.dialogue.steer(&input);
                     self.carry_out(actions).await;
                 }
@@ -253,7 +254,7 @@ impl<'a> Talk<'a> {
             Some(Standing::Ended) => return,
             Some(Standing::Injected) => return self.skipped(input).await,
             Some(Standing::Returned) => inputs.set(&input.input_id, Standing::Given),
-            Some(Standing::Given) | None => {}
+            Some(Standing::Given | Standing::Written) | None => {}
         }
         inputs.promote(&input.input_id);
         self.given = Some(input.input_id.clone());
@@ -276,6 +277,7 @@ impl<'a> Talk<'a> {
 
     async fn give(&mut self, input: &TurnInput) {
         self.control.resume();
+        self.execution.inputs.set(&input.input_id, Standing::Written);
         let actions = self.dialogue.turn(input);
         self.carry_out(actions).await;
     }

@@ -6,6 +6,7 @@
 
 mod claude;
 mod scripted;
+mod steer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -13,7 +13,8 @@
 //! **Invariants** Every line written is one JSON object; anything else would end the process.
 //! Every request of the process is answered at once. The id of a turn's message is new in every
 //! attempt: the program skips, silently, a message whose id its transcript holds. The id of a
-//! steer is the same in every attempt, so that one which an earlier process took is skipped.
+//! steer is the same in every attempt: one that an earlier process took is not written again, and
+//! where that is not known from the transcript, the program may skip it.
 //!
 //! **Failure** A result without a following `idle` counts when the process ends. A message the
 //! program withdrew or skipped ends its turn with an error. Programs that report neither message
@@ -22,7 +23,7 @@
 //!
 //! **Not here** Deciding about tool calls (`permission`), adding up results (`outcome`).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -43,6 +44,8 @@ pub struct StreamJson {
     security: String,
     provider: String,
     model: String,
+    /// Ids of steers that earlier processes took, from the transcript.
+    taken: HashSet<String>,
     messages: VecDeque<Message>,
     outcome: Outcome,
     spending: Spending,
@@ -79,6 +82,7 @@ impl StreamJson {
             security: job.security.clone(),
             provider: provider.to_owned(),
             model: String::new(),
+            taken: HashSet::new(),
             messages: VecDeque::new(),
             outcome: Outcome::default(),
             spending: Spending::default(),
@@ -90,6 +94,12 @@ impl StreamJson {
             reports_idle: false,
             cost_total_usd: (!job.resume).then_some(0.0),
         }
+    }
+
+    /// `taken` are the ids of the messages that the conversation holds.
+    pub fn resuming(mut self, taken: HashSet<String>) -> StreamJson {
+        self.taken = taken;
+        self
     }
 
     fn request(&mut self, request: Value) -> Action {
@@ -349,6 +359,9 @@ impl Dialogue for StreamJson {
         let [workspace, session_id] = &self.conversation;
         let parts = ["steer", workspace, session_id, &input.input_id];
         let message_id = identity::uuid_from(&parts).to_string();
+        if self.taken.contains(&message_id) {
+            return vec![Action::Injected { input_id: input.input_id.clone() }];
+        }
         vec![Action::Log(record::user(input)), self.write_message(input, message_id, true)]
     }
 
