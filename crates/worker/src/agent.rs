@@ -5,8 +5,10 @@
 //! commands go in, [`Action`]s come out, and the driver carries them out. [`agents`] is the list
 //! of the built-in ones.
 //!
-//! **Invariants** A dialogue never blocks, never reads a clock, and answers every call. It emits
-//! at most one `TurnEnded` for each turn it was given. No credential is ever part of a [`Launch`].
+//! **Invariants** A dialogue never blocks, never reads a clock, and answers every call. A turn has
+//! one lead input and ends with one `TurnEnded` that names it; messages that joined it were told
+//! as `Injected`. Each steer is told about once: as `Injected`, `TurnStarted` or `Returned`. No
+//! credential is ever part of a [`Launch`].
 //!
 //! **Failure** A line that is not the protocol's is logged as it came, made safe to keep and to
 //! print; it never ends the worker.
@@ -65,6 +67,8 @@ pub struct Job {
     pub context: Map<String, Value>,
     /// Host folder kept per session for the agent's own state; mounted at [`STATE_DIR`].
     pub state_dir: PathBuf,
+    /// What the process may spend, for agents that watch it themselves; 0: no limit.
+    pub budget_micro_usd: u64,
 }
 
 /// Where a session's agent state is mounted in the sandbox.
@@ -111,6 +115,8 @@ pub struct Capabilities {
     /// One process takes several turns.
     pub multi_turn: bool,
     pub resume: bool,
+    /// It takes messages into a running turn.
+    pub steer: bool,
     pub interrupt: bool,
     pub usage: bool,
 }
@@ -124,6 +130,7 @@ pub trait Agent: Send + Sync {
     /// `first` is the turn the process is started for; it may shape the command line. It is
     /// still given to the dialogue, like every other.
     fn launch(&self, job: &Job, first: &TurnInput) -> Result<Launch, Refusal>;
+    /// May read the job's state folder, which blocks; it is made before the process is started.
     fn dialogue(&self, job: &Job) -> Box<dyn Dialogue>;
 }
 
@@ -131,10 +138,14 @@ pub trait Agent: Send + Sync {
 pub trait Dialogue: Send {
     /// The process has just started.
     fn begin(&mut self) -> Vec<Action>;
-    /// Give the agent its next turn. Given while another runs it is a steer: agents that take
-    /// it into the running turn end both together, others run it afterwards.
+    /// Give the agent its next turn. One that was given as a steer and is not done with is not
+    /// written again: from here on it is awaited as a turn.
     fn turn(&mut self, input: &TurnInput) -> Vec<Action>;
-    /// Stop the running turn gently; the process should stay.
+    /// Put a message into the running turn. What became of it is told later: `Injected`,
+    /// `TurnStarted` when the turn had ended before, or `Returned`.
+    fn steer(&mut self, input: &TurnInput) -> Vec<Action>;
+    /// Stop the running turn gently; the process should stay. Nothing at all: the agent knows no
+    /// interrupt, or has no turn.
     fn interrupt(&mut self) -> Vec<Action>;
     /// No further turn will come: let the process end by itself.
     fn close(&mut self) -> Vec<Action>;
@@ -171,6 +182,16 @@ pub enum Action {
         input_id: String,
     },
     TurnEnded(TurnResult),
+    /// The agent has taken the steer into its running turn.
+    Injected {
+        input_id: String,
+    },
+    /// This process will not take the steer: it was not delivered.
+    Returned {
+        input_id: String,
+    },
+    /// What the running turn has used so far.
+    Spent(Usage),
 }
 
 /// One record of the task's stream.
@@ -212,6 +233,8 @@ pub enum Failure {
     Overloaded,
     /// Credential or configuration.
     Configuration,
+    /// What the process might spend is spent.
+    Budget,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -245,6 +268,7 @@ pub(crate) mod testing {
             security: "allowlist".to_owned(),
             context: Map::new(),
             state_dir: PathBuf::from("/nonexistent"),
+            budget_micro_usd: 0,
         }
     }
 

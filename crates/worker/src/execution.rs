@@ -5,7 +5,7 @@
 //! [`Order`]s over a channel of its own and gets [`Event`]s over one that all share.
 //!
 //! **States** preparing, starting, talking (`talk`, with the ladder of `core::supervisor`),
-//! draining (the server has not got all of the log yet), ended.
+//! checking (`check`, where the config has one and the work is done), draining (the server has not got all of the log yet), ended.
 //!
 //! **Invariants** `Ended` is reported when the sandbox has proven that nothing is left and the
 //! server has all log chunks. A lost execution reports nothing more but that it is gone. An order
@@ -16,20 +16,24 @@
 //!
 //! **Not here** What an end means for the run (the server), leases (`driver`).
 
+mod check;
 mod input;
+pub(crate) mod inputs;
 mod lines;
 mod model;
 mod prepare;
+mod report;
 mod talk;
 
 use std::sync::Arc;
 
 use hostler_core::time::{Span, Timestamp};
 use hostler_wire::v1::ended::Cause;
-use hostler_wire::v1::{Assignment, Ended, ExecutionEvent, execution_event};
+use hostler_wire::v1::{self, Assignment, Ended, ExecutionEvent, execution_event};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
+use self::inputs::{HELD_MAX, Inputs};
 use self::prepare::Prepared;
 pub(crate) use self::prepare::turn_input;
 use self::talk::Talk;
@@ -49,12 +53,25 @@ pub(crate) enum Order {
     Lost,
     /// The server could make no sense of a report: kill it and report its end.
     Illegal,
+    /// Answers to a turn's end.
     Next(TurnInput),
+    Wait,
+    /// No turn follows; also after `Wait`.
     Close,
+    /// A message into the running turn, or after `Wait` the next turn.
+    Give {
+        steer: bool,
+        input: TurnInput,
+    },
+    /// Stop the turn, not the process.
+    Interrupt,
 }
 
-/// Each of the first four orders is given once, and a turn's end has one answer.
-pub(crate) const ORDERS_QUEUE: usize = 8;
+/// Each of the first four orders is given once, and a turn's end has one answer: of two turns,
+/// when a steer began the second.
+pub(crate) const ORDERS_RESERVED: usize = 16;
+/// What the server repeats until it is taken finds a place only where these are left free.
+pub(crate) const ORDERS_QUEUE: usize = ORDERS_RESERVED + 2 * HELD_MAX;
 
 /// What an execution tells the driver.
 #[derive(Debug)]
@@ -72,6 +89,8 @@ enum Stopped {
     Cancelled,
     TimedOut,
     Worker,
+    /// Its turn did not end though it was interrupted.
+    Uninterrupted,
     Illegal,
     Lost,
 }
@@ -84,6 +103,8 @@ struct End {
     error: String,
     /// The last things the agent said, to be reported with the end.
     events: Vec<execution_event::Event>,
+    /// It ended well after a turn without an error: what a `check` is for.
+    work_is_done: bool,
 }
 
 impl End {
@@ -99,6 +120,9 @@ pub(crate) struct Execution {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) events: mpsc::Sender<(String, Event)>,
     pub(crate) spool: Arc<Spool>,
+    pub(crate) inputs: Arc<Inputs>,
+    /// Orders for the agent that came before it was there.
+    pub(crate) early: Vec<Order>,
 }
 
 impl Execution {
@@ -108,19 +132,24 @@ impl Execution {
         let end = self.carry_out(&mut control).await;
         self.spool.close();
         let drained = self.spool.drained().await;
-        let event = match drained {
-            Some(log_chunks) if control.stopped != Some(Stopped::Lost) => {
-                let mut events = end.events;
-                events.push(execution_event::Event::Ended(Ended {
-                    cause: end.cause.into(),
-                    exit_code: end.exit_code,
-                    error: end.error,
-                    log_chunks,
-                }));
-                Event::Ended(events)
-            }
-            _ => Event::Gone,
-        };
+        let event =
+            match drained {
+                Some(log_chunks) if control.stopped != Some(Stopped::Lost) => {
+                    let mut events = end.events;
+                    let returned = self.inputs.return_steers().into_iter();
+                    events.extend(returned.map(|input_id| {
+                        execution_event::Event::Returned(v1::Returned { input_id })
+                    }));
+                    events.push(execution_event::Event::Ended(Ended {
+                        cause: end.cause.into(),
+                        exit_code: end.exit_code,
+                        error: end.error,
+                        log_chunks,
+                    }));
+                    Event::Ended(events)
+                }
+                _ => Event::Gone,
+            };
         let attempt_id = self.assignment.attempt_id;
         // The driver goes last, so somebody listens.
         let _ = self.events.send((attempt_id.clone(), event)).await;
@@ -136,7 +165,7 @@ impl Execution {
             Err(error) => return End::new(Cause::SandboxFailed, error.to_string()),
         };
         while let Ok(order) = self.orders.try_recv() {
-            control.note(&order);
+            self.note(control, order);
         }
         if let Some(end) = control.end_before_start() {
             return end;
@@ -151,13 +180,25 @@ impl Execution {
             },
             None => None,
         };
+        let (runtime, check) = (prepared.runtime.clone(), prepared.check.clone());
         let end = self.start_and_talk(control, prepared).await;
         drop(model);
-        end
+        match check {
+            Some(spec) if end.work_is_done => check::run(self, control, &*runtime, spec, end).await,
+            Some(_) | None => end,
+        }
+    }
+
+    /// Before the agent is there, its orders wait for it.
+    fn note(&mut self, control: &mut Control, order: Order) {
+        control.note(&order);
+        if matches!(order, Order::Give { .. } | Order::Interrupt) {
+            self.early.push(order);
+        }
     }
 
     async fn start_and_talk(&mut self, control: &mut Control, prepared: Prepared) -> End {
-        let Prepared { agent, job, first, runtime, spec, identity } = prepared;
+        let Prepared { dialogue, first, runtime, spec, identity, .. } = prepared;
         let memory_bytes = spec.limits.memory_bytes;
         let mut sandbox = match self.start(control, runtime.start(spec)).await {
             Ok(sandbox) => sandbox,
@@ -176,7 +217,6 @@ impl Execution {
             sandbox.wait().await;
             return end;
         }
-        let dialogue = agent.dialogue(&job);
         let talk = Talk::new(self, control, dialogue, sandbox, identity);
         match talk {
             Ok(talk) => talk.until_the_end(first, memory_bytes).await,
@@ -203,7 +243,7 @@ impl Execution {
             tokio::select! {
                 started = &mut start => return started,
                 order = self.orders.recv(), if listening => match order {
-                    Some(order) => control.note(&order),
+                    Some(order) => self.note(control, order),
                     None => {
                         control.stop(Stopped::Lost);
                         listening = false;
@@ -247,8 +287,10 @@ impl Control {
             Order::Stop => self.stop(Stopped::Worker),
             Order::Lost => self.stop(Stopped::Lost),
             Order::Illegal => self.stop(Stopped::Illegal),
-            // Answers to a turn's end, which cannot have come yet or are too late.
-            Order::Next(_) | Order::Close => {}
+            // Answers to a turn's end, which cannot have come yet or are too late; and what is
+            // for the agent alone.
+            Order::Next(_) | Order::Wait | Order::Close | Order::Give { .. } | Order::Interrupt => {
+            }
         }
     }
 
@@ -282,6 +324,14 @@ impl Control {
         match why {
             Stopped::Cancelled => End::new(Cause::Cancelled, ""),
             Stopped::Worker => End::new(Cause::Cancelled, "stopped by its worker, which stops"),
+            Stopped::Uninterrupted => {
+                let text = format!(
+                    "stopped by its worker: it was interrupted, and its turn did not end within \
+                     {} s",
+                    talk::INTERRUPT_GRACE.0 / 1_000
+                );
+                End::new(Cause::Cancelled, text)
+            }
             Stopped::Illegal => {
                 let text = "the server refused a report of it as out of order";
                 End::new(Cause::Crashed, text)

@@ -18,6 +18,7 @@ mod line;
 mod outcome;
 mod permission;
 mod session;
+mod spending;
 
 use std::env;
 use std::ffi::OsString;
@@ -25,8 +26,6 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
 
 use self::dialogue::StreamJson;
 use super::environment::{self, PromptMode};
@@ -125,7 +124,7 @@ impl Agent for Claude {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { multi_turn: true, resume: true, interrupt: true, usage: true }
+        Capabilities { multi_turn: true, resume: true, steer: true, interrupt: true, usage: true }
     }
 
     fn probe(&self) -> Result<String, Refusal> {
@@ -154,7 +153,7 @@ impl Agent for Claude {
         .map(str::to_owned)
         .to_vec();
         argv.extend(conversation.arguments());
-        argv.extend(budget(job)?);
+        argv.extend(budget(job));
         if let Some(model) = environment::text(&job.config, "model") {
             argv.push(format!("--model={model}"));
         }
@@ -184,35 +183,18 @@ impl Agent for Claude {
     }
 
     fn dialogue(&self, job: &Job) -> Box<dyn Dialogue> {
-        Box::new(StreamJson::new(job, "claude"))
+        let session = identity::session_uuid(&job.workspace, &job.session_id);
+        let taken = session::taken(&job.state_dir.join(CONFIG_DIR), session);
+        Box::new(StreamJson::new(job, "claude").resuming(taken))
     }
 }
 
-/// The limits the program keeps itself: turns of the model within one turn of ours, and money
-/// within this process. The server watches the sum over processes.
-fn budget(job: &Job) -> Result<Vec<String>, Refusal> {
-    let budget = match job.config.get("budget") {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(Value::Object(budget)) => budget,
-        Some(_) => return Err(Refusal("config `budget` must be an object".to_owned())),
-    };
-    let mut arguments = Vec::new();
-    let given = |key| budget.get(key).filter(|value: &&Value| !value.is_null());
-    if let Some(value) = given("max_turns") {
-        let Some(turns) = value.as_u64().filter(|turns| *turns > 0) else {
-            return Err(Refusal(format!(
-                "config `budget.max_turns`: {value} is not a whole number above 0"
-            )));
-        };
-        arguments.push(format!("--max-turns={turns}"));
-    }
-    if let Some(value) = given("max_usd") {
-        let Some(usd) = value.as_f64().filter(|usd| *usd > 0.0) else {
-            return Err(Refusal(format!("config `budget.max_usd`: {value} is not above 0")));
-        };
-        arguments.push(format!("--max-budget-usd={usd}"));
-    }
-    Ok(arguments)
+/// The money that this process may spend, which the program watches itself; it overshoots by one
+/// answer of the model. Sums over processes and all other budgets are the server's.
+fn budget(job: &Job) -> Option<String> {
+    let micro_usd = job.budget_micro_usd;
+    let (usd, rest) = (micro_usd / 1_000_000, micro_usd % 1_000_000);
+    (micro_usd > 0).then(|| format!("--max-budget-usd={usd}.{rest:06}"))
 }
 
 fn is_file(path: PathBuf) -> Option<PathBuf> {

@@ -37,7 +37,13 @@ impl Agent for Command {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { multi_turn: false, resume: false, interrupt: false, usage: false }
+        Capabilities {
+            multi_turn: false,
+            resume: false,
+            steer: false,
+            interrupt: false,
+            usage: false,
+        }
     }
 
     fn probe(&self) -> Result<String, Refusal> {
@@ -189,6 +195,10 @@ impl Dialogue for OneTurn {
         actions.push(Action::CloseInput);
         actions.push(Action::TurnStarted { input_id: input.input_id.clone() });
         actions
+    }
+
+    fn steer(&mut self, input: &TurnInput) -> Vec<Action> {
+        vec![Action::Returned { input_id: input.input_id.clone() }]
     }
 
     fn interrupt(&mut self) -> Vec<Action> {

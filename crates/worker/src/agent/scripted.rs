@@ -3,7 +3,7 @@
 //! **What** The runner `scripted`: an agent that is built in, needs no model and no key, and does
 //! what the lines of the message say (see [`script`] for the steps). It is Hostler's own program,
 //! `hostler scripted-agent`, mounted into the sandbox; it speaks the same stream-json as Claude
-//! Code, so that dialogue, approvals and interrupts are the same code for both.
+//! Code, so that dialogue, approvals, steers and interrupts are the same code for both.
 //!
 //! **Invariants** It never pretends to be a model: a message without steps is answered with what
 //! it is and what it can do, after a small demonstration that changes nothing. Commands run only
@@ -60,7 +60,7 @@ impl Agent for Scripted {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { multi_turn: true, resume: true, interrupt: true, usage: true }
+        Capabilities { multi_turn: true, resume: true, steer: true, interrupt: true, usage: true }
     }
 
     fn probe(&self) -> Result<String, Refusal> {

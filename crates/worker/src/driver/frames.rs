@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hostler_wire::v1::event_ack::Verdict;
 use hostler_wire::v1::{
-    Assignment, EventAck, ExecutionEvent, Heartbeat, LogAck, Offer, ReportAck, execution_event,
-    server_frame, worker_frame,
+    Assignment, EventAck, ExecutionEvent, Given, Heartbeat, LogAck, Offer, ReportAck,
+    execution_event, server_frame, worker_frame,
 };
 
 use super::{Driver, Link, span};
@@ -33,6 +33,21 @@ impl Driver {
             server_frame::Body::ReportAck(ack) => self.report_acknowledged(ack),
             server_frame::Body::LogAck(ack) => self.log_acknowledged(ack),
             server_frame::Body::Cancel(cancel) => self.orders(Vec::new(), cancel.attempt_ids),
+            server_frame::Body::Give(give) => {
+                for given in give.inputs {
+                    self.given(given);
+                }
+            }
+            server_frame::Body::Interrupt(interrupt) => {
+                for attempt_id in interrupt.attempt_ids {
+                    self.roster.interrupt(&attempt_id);
+                }
+            }
+            server_frame::Body::Close(close) => {
+                for attempt_id in close.attempt_ids {
+                    self.roster.order(&attempt_id, Order::Close);
+                }
+            }
             server_frame::Body::Drain(drain) => {
                 tracing::info!("the server stops; what runs here goes on");
                 if let Some(fence) = &mut self.fence {
@@ -59,6 +74,18 @@ impl Driver {
         }
     }
 
+    fn given(&mut self, given: Given) {
+        let Given { attempt_id, term, steer, input } = given;
+        match input.map(turn_input) {
+            Some(Ok(input)) => self.roster.give(&attempt_id, term, steer, input),
+            Some(Err(refusal)) => {
+                tracing::error!(attempt_id, %refusal, "a message cannot be given");
+                self.roster.order(&attempt_id, Order::Illegal);
+            }
+            None => tracing::error!(attempt_id, "a message without a message is left aside"),
+        }
+    }
+
     fn report_acknowledged(&mut self, ack: ReportAck) {
         for (event, ack) in self.outbox.acknowledge(ack) {
             self.answered(event, ack);
@@ -68,6 +95,9 @@ impl Driver {
     fn answered(&mut self, event: ExecutionEvent, ack: EventAck) {
         let attempt_id = event.attempt_id.as_str();
         let is_end = matches!(event.event, Some(execution_event::Event::Ended(_)));
+        if let Some(input_id) = done_input(&event) {
+            self.roster.settle_input(attempt_id, input_id);
+        }
         let verdict = ack.verdict();
         match verdict {
             Verdict::Fenced => self.lose(attempt_id),
@@ -77,10 +107,11 @@ impl Driver {
                 self.roster.order(attempt_id, Order::Illegal);
             }
             Verdict::Next => match ack.input.map(turn_input) {
-                Some(Ok(input)) => self.roster.order(attempt_id, Order::Next(input)),
+                Some(Ok(input)) => self.roster.next(attempt_id, input),
                 Some(Err(_)) | None => self.roster.order(attempt_id, Order::Illegal),
             },
             Verdict::Close => self.roster.order(attempt_id, Order::Close),
+            Verdict::Wait => self.roster.order(attempt_id, Order::Wait),
             Verdict::Accepted | Verdict::Unspecified => {}
         }
     }
@@ -138,6 +169,19 @@ impl Driver {
         }
         let free = u64::from(self.tools.config.slots).saturating_sub(self.roster.busy());
         received + free
+    }
+}
+
+/// The message that this event says to be done with.
+fn done_input(event: &ExecutionEvent) -> Option<&str> {
+    match event.event.as_ref()? {
+        execution_event::Event::TurnEnded(turn) => Some(&turn.input_id),
+        execution_event::Event::Injected(injected) => Some(&injected.input_id),
+        execution_event::Event::Returned(returned) => Some(&returned.input_id),
+        execution_event::Event::Started(_)
+        | execution_event::Event::TurnStarted(_)
+        | execution_event::Event::Spent(_)
+        | execution_event::Event::Ended(_) => None,
     }
 }
 

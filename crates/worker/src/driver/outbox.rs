@@ -4,13 +4,14 @@
 //! kept as it is and sent again on the next connection, under the same number.
 //!
 //! **Invariants** Events of one execution stay in their order. The content of a number never
-//! changes. It needs no bound of its own: an execution waits for the answer to the end of a turn,
-//! so it has a handful of events here at most.
+//! changes. It needs no bound of its own: an execution waits for the answer to the end of a turn
+//! and holds a bounded number of messages, so it has a handful of events here at most. What a turn
+//! has used is told by its newest event alone.
 
 use std::collections::VecDeque;
 
 use hostler_core::time::{Span, Timestamp};
-use hostler_wire::v1::{EventAck, ExecutionEvent, Report, ReportAck};
+use hostler_wire::v1::{EventAck, ExecutionEvent, Report, ReportAck, execution_event};
 
 /// Events of one report: a turn's text may have 64 KiB and more, and a frame at most 4 MiB.
 const EVENTS_MAX: usize = 256;
@@ -36,6 +37,12 @@ struct InFlight {
 
 impl Outbox {
     pub(super) fn push(&mut self, event: ExecutionEvent) {
+        if is_spent(&event) {
+            let attempt_id = &event.attempt_id;
+            let older =
+                |waiting: &ExecutionEvent| is_spent(waiting) && waiting.attempt_id == *attempt_id;
+            self.waiting.retain(|waiting| !older(waiting));
+        }
         self.waiting.push_back(event);
     }
 
@@ -117,9 +124,14 @@ impl InFlight {
     }
 }
 
+fn is_spent(event: &ExecutionEvent) -> bool {
+    matches!(event.event, Some(execution_event::Event::Spent(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hostler_wire::v1::Spent;
     use hostler_wire::v1::event_ack::Verdict;
 
     const AT: Timestamp = Timestamp(0);
@@ -171,6 +183,21 @@ mod tests {
         outbox.next(AT);
         assert!(outbox.acknowledge(ReportAck { number: 1, events: Vec::new() }).is_empty());
         assert_eq!(outbox.next(AT).expect("again").number, 2);
+    }
+
+    #[test]
+    fn of_what_a_turn_has_used_the_newest_waits() {
+        let spent = |attempt_id: &str, term| ExecutionEvent {
+            event: Some(execution_event::Event::Spent(Spent::default())),
+            ..event(attempt_id, term)
+        };
+        let mut outbox = Outbox::default();
+        for event in [spent("a", 1), spent("b", 2), event("a", 3), spent("a", 4)] {
+            outbox.push(event);
+        }
+        let report = outbox.next(AT).expect("a report");
+        let terms: Vec<u64> = report.events.iter().map(|event| event.term).collect();
+        assert_eq!(terms, [2, 3, 4]);
     }
 
     #[test]

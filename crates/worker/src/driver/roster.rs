@@ -1,7 +1,8 @@
 //! The executions a worker holds.
 //!
 //! **Invariants** An attempt is started at most once, also when its assignment comes again after
-//! its end. What is lost is not said to be held. An order is given once.
+//! its end. What is lost is not said to be held. An order is given once. What the server repeats
+//! until it is taken (messages, interrupts) never takes the place of the other orders.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,8 +11,10 @@ use hostler_wire::v1::{Assignment, Held};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
+use crate::agent::TurnInput;
 use crate::clock::Clock;
-use crate::execution::{Event, Execution, ORDERS_QUEUE, Order};
+use crate::execution::inputs::Inputs;
+use crate::execution::{Event, Execution, ORDERS_QUEUE, ORDERS_RESERVED, Order};
 use crate::spool::Spool;
 use crate::spool::shipper::{Uplink, ship};
 use crate::tools::Tools;
@@ -24,8 +27,10 @@ struct Entry {
     term: u64,
     orders: mpsc::Sender<Order>,
     spool: Arc<Spool>,
+    inputs: Arc<Inputs>,
     cancelled: bool,
     stopped: bool,
+    closed: bool,
     lost: bool,
     /// Nothing runs any more; its end is being reported.
     ended: bool,
@@ -71,6 +76,10 @@ impl Roster {
         let path = self.tools.config.spool_dir().join(format!("{}.log", &name.as_str()[..32]));
         let spool = Arc::new(Spool::new(&attempt_id, term, path));
         let (orders, order_receiver) = mpsc::channel(ORDERS_QUEUE);
+        let inputs = Arc::new(Inputs::default());
+        if let Some(first) = &assignment.input {
+            inputs.take(&first.input_id, false);
+        }
         while self.shippers.try_join_next().is_some() {}
         self.shippers.spawn(ship(spool.clone(), self.uplink.clone()));
         let execution = Execution {
@@ -80,6 +89,8 @@ impl Roster {
             orders: order_receiver,
             events: self.events.clone(),
             spool: spool.clone(),
+            inputs: inputs.clone(),
+            early: Vec::new(),
         };
         let task = self.tasks.spawn(execution.run());
         self.task_ids.insert(task.id(), attempt_id.clone());
@@ -87,8 +98,10 @@ impl Roster {
             term,
             orders,
             spool,
+            inputs,
             cancelled: false,
             stopped: false,
+            closed: false,
             lost: false,
             ended: false,
         };
@@ -112,6 +125,38 @@ impl Roster {
             if !entry.ended && !entry.lost {
                 entry.order(attempt_id, order.clone());
             }
+        }
+    }
+
+    /// A message of the server, which repeats it until it is said to be held.
+    pub(super) fn give(&mut self, attempt_id: &str, term: u64, steer: bool, input: TurnInput) {
+        let Some(entry) = self.entries.get_mut(attempt_id) else { return };
+        let takes = entry.term == term && entry.takes_more();
+        if takes && entry.inputs.take(&input.input_id, steer) {
+            entry.order(attempt_id, Order::Give { steer, input });
+        }
+    }
+
+    /// The server's answer to a turn's end.
+    pub(super) fn next(&mut self, attempt_id: &str, input: TurnInput) {
+        let Some(entry) = self.entries.get_mut(attempt_id) else { return };
+        if !entry.ended && !entry.lost {
+            entry.inputs.take(&input.input_id, false);
+            entry.order(attempt_id, Order::Next(input));
+        }
+    }
+
+    pub(super) fn interrupt(&mut self, attempt_id: &str) {
+        let Some(entry) = self.entries.get_mut(attempt_id) else { return };
+        if entry.takes_more() {
+            entry.order(attempt_id, Order::Interrupt);
+        }
+    }
+
+    /// The server knows that the message is done with.
+    pub(super) fn settle_input(&mut self, attempt_id: &str, input_id: &str) {
+        if let Some(entry) = self.entries.get(attempt_id) {
+            entry.inputs.settle(input_id);
         }
     }
 
@@ -166,7 +211,12 @@ impl Roster {
 
     pub(super) fn held(&self) -> Vec<Held> {
         let held = self.entries.iter().filter(|(_, entry)| !entry.lost);
-        held.map(|(id, entry)| Held { attempt_id: id.clone(), term: entry.term }).collect()
+        let held = held.map(|(attempt_id, entry)| Held {
+            attempt_id: attempt_id.clone(),
+            term: entry.term,
+            inputs: entry.inputs.held(),
+        });
+        held.collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -198,11 +248,19 @@ impl Roster {
 }
 
 impl Entry {
+    fn takes_more(&self) -> bool {
+        let running = !self.ended && !self.lost;
+        running && self.orders.capacity() > ORDERS_RESERVED
+    }
+
     fn order(&mut self, attempt_id: &str, order: Order) {
         let repeated = match order {
             Order::Cancel => std::mem::replace(&mut self.cancelled, true),
             Order::Stop | Order::Illegal => std::mem::replace(&mut self.stopped, true),
-            Order::Lost | Order::Next(_) | Order::Close => false,
+            Order::Close => std::mem::replace(&mut self.closed, true),
+            Order::Lost | Order::Next(_) | Order::Wait | Order::Give { .. } | Order::Interrupt => {
+                false
+            }
         };
         if !repeated && self.orders.try_send(order).is_err() {
             // Its task is on its way out, or it was answered more often than it asked.

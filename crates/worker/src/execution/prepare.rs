@@ -6,8 +6,8 @@ use hostler_wire::v1::ended::Cause;
 use hostler_wire::v1::{self, Assignment, Policy};
 use serde_json::{Map, Value};
 
-use super::{End, model};
-use crate::agent::{Agent, Job, Launch, Refusal, STATE_DIR, TurnInput, WORKSPACE_DIR};
+use super::{End, check, model};
+use crate::agent::{Dialogue, Job, Launch, Refusal, STATE_DIR, TurnInput, WORKSPACE_DIR};
 use crate::config::{Machine, private_dir};
 use crate::sandbox::{Bind, Limits, Runtime, Spec};
 use crate::tools::Tools;
@@ -22,11 +22,12 @@ const PIDS: u64 = 2_048;
 const TMP_BYTES_MAX: u64 = 1 << 30;
 
 pub(super) struct Prepared {
-    pub(super) agent: Arc<dyn Agent>,
-    pub(super) job: Job,
+    pub(super) dialogue: Box<dyn Dialogue>,
     pub(super) first: TurnInput,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) spec: Spec,
+    /// What the config's `check` is run in.
+    pub(super) check: Option<Spec>,
     pub(super) identity: v1::Started,
 }
 
@@ -83,13 +84,19 @@ pub(super) fn prepare(assignment: &Assignment, tools: &Tools) -> Result<Prepared
         model_socket: needs_model.then_some(socket),
         scratch: config.scratch_dir().join(&assignment.attempt_id),
     };
+    let check = check::spec(&job.config, &spec)?;
+    let capabilities = agent.capabilities();
     let text = |key| job.config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let identity = v1::Started {
         runtime: runtime.name().to_owned(),
         provider: text("provider"),
         model: text("model"),
+        can_steer: capabilities.steer,
+        can_interrupt: capabilities.interrupt,
+        keeps: capabilities.multi_turn,
     };
-    Ok(Prepared { agent, job, first, runtime, spec, identity })
+    let dialogue = agent.dialogue(&job);
+    Ok(Prepared { dialogue, first, runtime, spec, check, identity })
 }
 
 /// A turn as the dialogue takes it.
@@ -123,6 +130,7 @@ fn job(assignment: &Assignment, policy: &Policy, tools: &Tools) -> Result<Job, E
         security: policy.security.clone(),
         context: context(assignment)?,
         state_dir,
+        budget_micro_usd: assignment.budget_micro_usd,
     })
 }
 

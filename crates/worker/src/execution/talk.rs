@@ -5,30 +5,39 @@
 //!
 //! **Invariants** Nothing here waits for the agent but the loop itself: input is queued, output
 //! is read only while the log has room. After a stop the agent's word about its turn counts only
-//! where it can: not after a timeout, and not a failure that the stop itself caused.
+//! where it can: not after a timeout, and not a failure that the stop itself caused. Time counts
+//! while a turn runs, whoever began it: the server, or a steer that came after the end.
+//!
+//! **Failure** A turn that was interrupted and has not ended after [`INTERRUPT_GRACE`] is stopped
+//! with its process, at once where the agent knows no interrupt.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use hostler_core::supervisor::ladder::{self, Ladder};
-use hostler_core::time::Timestamp;
+use hostler_core::time::{Span, Timestamp};
+use hostler_wire::v1;
 use hostler_wire::v1::ended::Cause;
 use hostler_wire::v1::execution_event::Event as Reported;
-use hostler_wire::v1::{self, LogRecord};
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep_until};
 
 use super::input::Input;
+use super::inputs::Standing;
 use super::lines::Lines;
-use super::{Control, End, Event, Execution, Order, Stopped};
-use crate::agent::{Action, Dialogue, Exit, Failure, Log, TurnInput, TurnResult};
-use crate::clock::wall_ms;
+use super::{Control, End, Event, Execution, Order, Stopped, report};
+use crate::agent::{Action, Dialogue, Exit, TurnInput, TurnResult, Usage};
 use crate::sandbox::Sandbox;
 
 /// What is in the pipes when nothing is left of the sandbox is read at once; this is for a pipe
 /// that somebody else holds open against all expectation.
-const LAST_OUTPUT: Duration = Duration::from_secs(2);
+pub(super) const LAST_OUTPUT: Duration = Duration::from_secs(2);
+/// How long an interrupted turn may take to end. Claude Code answers within a tenth of a second
+/// and ends its turn when the tool that runs is gone.
+pub(super) const INTERRUPT_GRACE: Span = Span::seconds(10);
+/// Between two reports of what a turn has used: budgets are watched by it.
+const SPENT_INTERVAL: Span = Span::seconds(2);
 
 /// What happens next.
 enum Happened {
@@ -51,10 +60,17 @@ pub(super) struct Talk<'a> {
     stderr: Lines<pipe::Receiver>,
     ladder: Ladder,
     exit: Option<(Exit, Instant)>,
-    /// The server's answer to a turn's end is on its way.
-    awaits_answer: bool,
-    /// The server's answer, where it was a further turn, not yet taken by the agent.
+    /// Ends of turns whose answer is on its way: two, when a steer began the second turn.
+    answers_due: u32,
+    /// A further turn, not yet taken by the agent.
     given: Option<String>,
+    /// The turn was interrupted, and is to have ended by then.
+    interrupt_due: Option<Timestamp>,
+    /// What the turn has used, not yet reported.
+    spent: Option<Usage>,
+    spent_at: Option<Timestamp>,
+    /// The last turn ended with its work done.
+    last_is_done: bool,
     /// The server's answer was that no turn follows.
     was_closed: bool,
     listens: bool,
@@ -87,8 +103,12 @@ impl<'a> Talk<'a> {
             stderr: Lines::new(stderr),
             ladder: Ladder::default(),
             exit: None,
-            awaits_answer: false,
+            answers_due: 0,
             given: None,
+            interrupt_due: None,
+            spent: None,
+            spent_at: None,
+            last_is_done: false,
             was_closed: false,
             listens: true,
             last_events: Vec::new(),
@@ -100,6 +120,9 @@ impl<'a> Talk<'a> {
         let begun = self.dialogue.begin();
         self.carry_out(begun).await;
         self.give(&first).await;
+        for order in std::mem::take(&mut self.execution.early) {
+            self.obey(Some(order)).await;
+        }
         while !self.is_over() {
             match self.next().await {
                 Happened::Order(order) => self.obey(order).await,
@@ -160,8 +183,10 @@ impl<'a> Talk<'a> {
         if let Some((_, at)) = self.exit {
             return Some(at + LAST_OUTPUT);
         }
-        let due: Option<Timestamp> =
-            [self.ladder.deadline(), self.control.work_deadline()].into_iter().flatten().min();
+        let spent_due = self.spent.as_ref().and(self.spent_at).map(|at| at + SPENT_INTERVAL);
+        let due =
+            [self.ladder.deadline(), self.control.work_deadline(), self.interrupt_due, spent_due];
+        let due: Option<Timestamp> = due.into_iter().flatten().min();
         due.map(|at| self.execution.clock.instant(at))
     }
 
@@ -173,6 +198,12 @@ impl<'a> Talk<'a> {
         if self.control.work_deadline().is_some_and(|deadline| now >= deadline) {
             self.control.stop(Stopped::TimedOut);
             self.climb(ladder::Event::Stop).await;
+        }
+        if self.interrupt_due.is_some_and(|due| now >= due) {
+            self.stop_uninterrupted().await;
+        }
+        if self.spent_at.is_none_or(|at| now >= at + SPENT_INTERVAL) {
+            self.report_spent(now).await;
         }
         self.climb(ladder::Event::Overdue).await;
     }
@@ -189,24 +220,86 @@ impl<'a> Talk<'a> {
             Order::Cancel | Order::Stop => self.climb(ladder::Event::Stop).await,
             Order::Lost | Order::Illegal => self.climb(ladder::Event::Kill).await,
             Order::Close => {
-                self.awaits_answer = false;
+                self.answers_due = self.answers_due.saturating_sub(1);
                 self.was_closed = true;
                 self.climb(ladder::Event::Close).await;
             }
             Order::Next(input) => {
-                self.awaits_answer = false;
-                self.given = Some(input.input_id.clone());
-                if self.exit.is_none() && self.control.stopped.is_none() {
-                    self.give(&input).await;
+                self.answers_due = self.answers_due.saturating_sub(1);
+                self.next_turn(&input).await;
+            }
+            Order::Wait => self.answers_due = self.answers_due.saturating_sub(1),
+            Order::Give { steer: false, input } => self.next_turn(&input).await,
+            Order::Give { steer: true, input } => {
+                // What is not taken any more is returned with the end.
+                if self.takes_more() {
+                    self.execution.inputs.set(&input.input_id, Standing::Written);
+                    let actions = self.dialogue.steer(&input);
+                    self.carry_out(actions).await;
                 }
             }
+            Order::Interrupt => self.interrupt().await,
         }
+    }
+
+    fn takes_more(&self) -> bool {
+        self.exit.is_none() && self.control.stopped.is_none() && !self.was_closed
+    }
+
+    async fn next_turn(&mut self, input: &TurnInput) {
+        let inputs = &self.execution.inputs;
+        match inputs.standing(&input.input_id) {
+            // It was a steer, and began its turn by itself before the server's answer came.
+            Some(Standing::Running) => return inputs.promote(&input.input_id),
+            Some(Standing::Ended) => return,
+            Some(Standing::Injected) => return self.skipped(input).await,
+            Some(Standing::Returned) => inputs.set(&input.input_id, Standing::Given),
+            Some(Standing::Given | Standing::Written) | None => {}
+        }
+        inputs.promote(&input.input_id);
+        self.given = Some(input.input_id.clone());
+        if self.takes_more() {
+            self.give(input).await;
+        }
+    }
+
+    /// The agent's conversation held the steer already; the server had not heard of it.
+    async fn skipped(&mut self, input: &TurnInput) {
+        let result = TurnResult {
+            input_id: input.input_id.clone(),
+            is_error: true,
+            reason: "skipped".to_owned(),
+            text: "the agent skipped the message, which it had been given before".to_owned(),
+            ..TurnResult::default()
+        };
+        self.turn_ended(result).await;
     }
 
     async fn give(&mut self, input: &TurnInput) {
         self.control.resume();
+        self.execution.inputs.set(&input.input_id, Standing::Written);
         let actions = self.dialogue.turn(input);
         self.carry_out(actions).await;
+    }
+
+    async fn interrupt(&mut self) {
+        let has_turn = self.execution.inputs.has_turn();
+        if !has_turn || !self.takes_more() || self.interrupt_due.is_some() {
+            return;
+        }
+        let actions = self.dialogue.interrupt();
+        let is_known = !actions.is_empty();
+        self.interrupt_due = Some(self.execution.clock.now() + INTERRUPT_GRACE);
+        self.carry_out(actions).await;
+        if !is_known {
+            self.stop_uninterrupted().await;
+        }
+    }
+
+    async fn stop_uninterrupted(&mut self) {
+        self.interrupt_due = None;
+        self.control.stop(Stopped::Uninterrupted);
+        self.climb(ladder::Event::Stop).await;
     }
 
     /// Tells the ladder, and does what it says.
@@ -254,21 +347,43 @@ impl<'a> Talk<'a> {
                         self.report(Reported::Started(self.identity.clone())).await;
                     }
                 }
-                Action::Log(log) => self.execution.spool.push(record(log)),
+                Action::Log(log) => self.execution.spool.push(report::record(log)),
                 Action::TurnStarted { input_id } => {
                     if self.given.as_ref() == Some(&input_id) {
                         self.given = None;
                     }
+                    self.control.resume();
+                    self.execution.inputs.set(&input_id, Standing::Running);
                     self.report(Reported::TurnStarted(v1::TurnStarted { input_id })).await;
                 }
                 Action::TurnEnded(result) => self.turn_ended(result).await,
+                Action::Injected { input_id } => {
+                    self.execution.inputs.set(&input_id, Standing::Injected);
+                    self.report(Reported::Injected(v1::Injected { input_id })).await;
+                }
+                Action::Returned { input_id } => {
+                    self.execution.inputs.set(&input_id, Standing::Returned);
+                    self.report(Reported::Returned(v1::Returned { input_id })).await;
+                }
+                // Reported when it is time.
+                Action::Spent(usage) => self.spent = Some(usage),
             }
         }
     }
 
+    async fn report_spent(&mut self, now: Timestamp) {
+        let Some(usage) = self.spent.take() else { return };
+        let Some(input_id) = self.execution.inputs.running() else { return };
+        self.spent_at = Some(now);
+        let usage = Some(report::usage(usage));
+        self.report(Reported::Spent(v1::Spent { input_id, usage })).await;
+    }
+
     async fn turn_ended(&mut self, result: TurnResult) {
+        self.spent = None;
+        self.interrupt_due = None;
         let counts = match self.control.stopped {
-            None | Some(Stopped::Cancelled) => true,
+            None | Some(Stopped::Cancelled | Stopped::Uninterrupted) => true,
             Some(Stopped::Worker) => !result.is_error,
             Some(Stopped::TimedOut | Stopped::Illegal | Stopped::Lost) => false,
         };
@@ -279,8 +394,10 @@ impl<'a> Talk<'a> {
         if self.given.as_ref() == Some(&result.input_id) {
             self.given = None;
         }
-        self.awaits_answer = !result.last;
-        self.report(Reported::TurnEnded(turn_ended(result))).await;
+        self.execution.inputs.set(&result.input_id, Standing::Ended);
+        self.answers_due += u32::from(!result.last);
+        self.last_is_done = !result.is_error && !result.waiting_for_input;
+        self.report(Reported::TurnEnded(report::turn_ended(result))).await;
     }
 
     /// After the exit, what there is to say goes with the end: one report instead of two.
@@ -312,54 +429,18 @@ impl<'a> Talk<'a> {
                 End::new(Cause::Crashed, format!("killed by signal {signal}"))
             }
             // It may have been given a turn that it did not live to take.
-            (None, Exit::Code(0)) if self.awaits_answer || self.given.is_some() => {
+            (None, Exit::Code(0)) if self.answers_due > 0 || self.given.is_some() => {
                 let text = "the agent's process ended before it took its next message";
                 End::new(Cause::Crashed, text)
             }
             (None, Exit::Code(_)) => End::new(Cause::Exited, ""),
         };
-        End { exit_code, events, ..end }
+        let ends_well =
+            end.cause == Cause::Closed || (end.cause == Cause::Exited && exit == Exit::Code(0));
+        End { exit_code, events, work_is_done: ends_well && self.last_is_done, ..end }
     }
 }
 
-fn double(pipe: &pipe::Receiver) -> io::Result<pipe::Receiver> {
+pub(super) fn double(pipe: &pipe::Receiver) -> io::Result<pipe::Receiver> {
     pipe::Receiver::from_owned_fd(pipe.as_fd().try_clone_to_owned()?)
-}
-
-fn record(log: Log) -> LogRecord {
-    let metadata = log.metadata.map(serde_json::Value::Object);
-    LogRecord {
-        ts_ms: wall_ms(),
-        stream: log.stream.to_owned(),
-        data: log.data,
-        chunk_type: log.chunk_type,
-        metadata_json: metadata.map(|value| value.to_string()).unwrap_or_default(),
-    }
-}
-
-fn turn_ended(result: TurnResult) -> v1::TurnEnded {
-    let failure = match result.failure {
-        Failure::None => "",
-        Failure::Rejected => "rejected",
-        Failure::Overloaded => "overloaded",
-        Failure::Configuration => "configuration",
-    };
-    let usage = result.usage;
-    v1::TurnEnded {
-        input_id: result.input_id,
-        is_error: result.is_error,
-        reason: result.reason,
-        text: result.text,
-        waiting_for_input: result.waiting_for_input,
-        usage: Some(v1::Usage {
-            input_tokens: usage.input_tokens,
-            output_tokens: usage.output_tokens,
-            cache_read_tokens: usage.cache_read_tokens,
-            cache_write_tokens: usage.cache_write_tokens,
-            cost_micro_usd: usage.cost_micro_usd,
-            models_json: usage.models.map(|models| models.to_string()).unwrap_or_default(),
-        }),
-        failure: failure.to_owned(),
-        last: result.last,
-    }
 }

@@ -1,11 +1,12 @@
 //! The dialogues against what real programs printed, and the scripted program as a process.
 //!
 //! A fixture is what the program printed, line by line, shortened, with `@N@` for the id of the
-//! N-th message. Lines that begin with `#` say what was done at that point: `# turn`,
+//! N-th message. Lines that begin with `#` say what was done at that point: `# turn`, `# steer`,
 //! `# interrupt`, `# stderr TEXT`, `# exit N`.
 
 mod claude;
 mod scripted;
+mod steer;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ fn job(security: &str) -> Job {
         security: security.to_owned(),
         context: Map::new(),
         state_dir: PathBuf::from("/nonexistent"),
+        budget_micro_usd: 0,
     }
 }
 
@@ -68,6 +70,7 @@ impl Talk {
             match line.strip_prefix("# ").map(|rest| rest.split_once(' ').unwrap_or((rest, ""))) {
                 None => talk.stdout(line),
                 Some(("turn", _)) => talk.turn("do it"),
+                Some(("steer", _)) => talk.steer("do that too"),
                 Some(("interrupt", _)) => talk.actions.extend(talk.dialogue.interrupt()),
                 Some(("stderr", text)) => talk.actions.extend(talk.dialogue.stderr(text)),
                 Some(("exit", code)) => talk.exit(code.parse().expect("a number")),
@@ -78,8 +81,20 @@ impl Talk {
     }
 
     fn turn(&mut self, message: &str) {
-        let number = self.message_ids.len() + 1;
-        let actions = self.dialogue.turn(&input(number, message));
+        let actions = self.dialogue.turn(&self.next_input(message));
+        self.given(actions);
+    }
+
+    fn steer(&mut self, message: &str) {
+        let actions = self.dialogue.steer(&self.next_input(message));
+        self.given(actions);
+    }
+
+    fn next_input(&self, message: &str) -> TurnInput {
+        input(self.message_ids.len() + 1, message)
+    }
+
+    fn given(&mut self, actions: Vec<Action>) {
         let id = written(&actions).iter().find_map(|line| line["uuid"].as_str().map(str::to_owned));
         self.message_ids.push(id.expect("a message has an id"));
         self.actions.extend(actions);
@@ -111,6 +126,20 @@ impl Talk {
             _ => None,
         });
         started.collect()
+    }
+
+    /// What became of messages and turns, in its order.
+    fn told(&self) -> Vec<String> {
+        let told = self.actions.iter().filter_map(|action| match action {
+            Action::TurnStarted { input_id } => Some(format!("started {input_id}")),
+            Action::TurnEnded(result) => {
+                Some(format!("ended {} {}", result.input_id, result.reason))
+            }
+            Action::Injected { input_id } => Some(format!("injected {input_id}")),
+            Action::Returned { input_id } => Some(format!("returned {input_id}")),
+            _ => None,
+        });
+        told.collect()
     }
 
     fn logs(&self) -> Vec<&Log> {

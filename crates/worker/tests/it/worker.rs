@@ -1,8 +1,10 @@
 //! A worker with a server that is in the test's hand: real sandboxes, a real stream.
 
+mod check;
 mod cutoff;
 mod server;
 mod stop;
+mod turns;
 
 use std::fs;
 use std::path::PathBuf;

@@ -3,28 +3,34 @@
 //! **What** The conversation with one process over its standard input and output: a line of JSON
 //! for each message, request and answer. `claude_code` and `scripted` both speak it.
 //!
-//! **States** of a turn: given (written to the process), started (the process said so), settled
-//! (it will get no result: withdrawn or skipped). It ends, with all turns that joined it, when
-//! the process says it is idle after at least one result; background work of the agent goes on
-//! after a result and may bring another one.
+//! **States** of a message: given (written to the process), started (the process said so),
+//! withdrawn (it may get no result). The first to start is the turn's lead; one that starts
+//! while the lead runs has joined its turn and is done with. A turn ends when the process says it
+//! is idle after at least one result, or when the next message starts after a result; background
+//! work of the agent goes on after a result and may bring another one. A steer that has not
+//! started when the turn ends stays with the process, which starts it by itself.
 //!
 //! **Invariants** Every line written is one JSON object; anything else would end the process.
-//! Every request of the process is answered at once. The id of a message is new in every attempt:
-//! the program skips, silently, a message whose id its transcript holds.
+//! Every request of the process is answered at once. The id of a turn's message is new in every
+//! attempt: the program skips, silently, a message whose id its transcript holds. The id of a
+//! steer is the same in every attempt: one that an earlier process took is not written again, and
+//! where that is not known from the transcript, the program may skip it.
 //!
 //! **Failure** A result without a following `idle` counts when the process ends. A message the
 //! program withdrew or skipped ends its turn with an error. Programs that report neither message
-//! states nor idleness (older ones) are taken at their `init` and `result` lines.
+//! states nor idleness (older ones) are taken at their `init` and `result` lines; what was given
+//! them while a turn ran is taken to have joined it.
 //!
 //! **Not here** Deciding about tool calls (`permission`), adding up results (`outcome`).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
 use super::line;
 use super::outcome::Outcome;
 use super::permission::{self, Decision};
+use super::spending::Spending;
 use crate::agent::record;
 use crate::agent::{Action, Dialogue, Exit, Job, TurnInput, TurnResult, environment, identity};
 
@@ -33,11 +39,16 @@ const HOOK_TIMEOUT_SECONDS: u32 = 3600;
 
 pub struct StreamJson {
     attempt_id: String,
+    /// The conversation's name among all of this server's.
+    conversation: [String; 2],
     security: String,
     provider: String,
     model: String,
-    turns: VecDeque<Turn>,
+    /// Ids of steers that earlier processes took, from the transcript.
+    taken: HashSet<String>,
+    messages: VecDeque<Message>,
     outcome: Outcome,
+    spending: Spending,
     message_count: u64,
     request_count: u64,
     interrupted: bool,
@@ -49,11 +60,16 @@ pub struct StreamJson {
     cost_total_usd: Option<f64>,
 }
 
-struct Turn {
+/// A message that is not done with.
+struct Message {
     input_id: String,
     message_id: String,
+    /// It may join a running turn, and nobody waits for a turn of its own.
+    is_steer: bool,
+    /// It is the lead of the running turn.
     started: bool,
-    settled: Option<&'static str>,
+    /// The program took it back while it ran: its turn may end without a result.
+    withdrawn: bool,
 }
 
 impl StreamJson {
@@ -62,11 +78,14 @@ impl StreamJson {
         let provider = environment::text(&job.config, "provider").unwrap_or(provider);
         StreamJson {
             attempt_id: job.attempt_id.clone(),
+            conversation: [job.workspace.clone(), job.session_id.clone()],
             security: job.security.clone(),
             provider: provider.to_owned(),
             model: String::new(),
-            turns: VecDeque::new(),
+            taken: HashSet::new(),
+            messages: VecDeque::new(),
             outcome: Outcome::default(),
+            spending: Spending::default(),
             message_count: 0,
             request_count: 0,
             interrupted: false,
@@ -75,6 +94,12 @@ impl StreamJson {
             reports_idle: false,
             cost_total_usd: (!job.resume).then_some(0.0),
         }
+    }
+
+    /// `taken` are the ids of the messages that the conversation holds.
+    pub fn resuming(mut self, taken: HashSet<String>) -> StreamJson {
+        self.taken = taken;
+        self
     }
 
     fn request(&mut self, request: Value) -> Action {
@@ -106,44 +131,69 @@ impl StreamJson {
             let (provider, model) = (self.provider.clone(), self.model.clone());
             actions.push(Action::Identified { provider, model });
         }
-        if !self.reports_messages {
-            actions.extend(self.turns.iter_mut().filter_map(Turn::start));
+        if !self.reports_messages && !self.has_lead() {
+            actions.extend(self.messages.front_mut().map(Message::start));
         }
         actions
+    }
+
+    fn has_lead(&self) -> bool {
+        self.messages.iter().any(|message| message.started)
     }
 
     fn message_state(&mut self, line: &Map<String, Value>) -> Vec<Action> {
         self.reports_messages = true;
         let message_id = text(line, "command_uuid");
-        let Some(index) = self.turns.iter().position(|turn| turn.message_id == message_id) else {
+        let of_id = |message: &Message| message.message_id == message_id;
+        let Some(index) = self.messages.iter().position(of_id) else {
             return Vec::new();
         };
-        let started = self.turns[index].started;
-        match text(line, "state") {
-            "started" => {
-                // A message that begins after a result begins a turn of its own.
-                let joins = self.outcome.result_count == 0;
-                let mut actions = if joins { Vec::new() } else { self.finish(false) };
-                let turn = self.turns.iter_mut().find(|turn| turn.message_id == message_id);
-                actions.extend(turn.and_then(Turn::start));
-                actions
-            }
-            state @ ("cancelled" | "completed") if !started => {
-                let reason = if state == "cancelled" { "cancelled" } else { "skipped" };
-                let turn = self.turns.remove(index);
-                turn.map(|turn| turn.end_without_result(reason)).into_iter().collect()
-            }
-            "cancelled" => {
-                self.turns[index].settled = Some("cancelled");
+        let state = text(line, "state");
+        match (state, self.messages[index].started) {
+            ("started", false) => self.started(message_id),
+            ("cancelled", true) => {
+                self.messages[index].withdrawn = true;
                 Vec::new()
+            }
+            ("cancelled" | "completed", false) => {
+                let message = self.messages.remove(index);
+                message.map(|message| message.end_unstarted(state)).into_iter().collect()
             }
             _ => Vec::new(),
         }
     }
 
-    fn assistant(&mut self, line: &Map<String, Value>) {
+    fn started(&mut self, message_id: &str) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.outcome.result_count > 0 {
+            // A message that begins after a result begins a turn of its own. A result without a
+            // lead was of a turn that the agent began by itself.
+            match self.has_lead() {
+                true => actions = self.finish(false),
+                false => {
+                    self.outcome = Outcome::default();
+                    self.spending = Spending::default();
+                }
+            }
+        }
+        let joins = self.has_lead();
+        let of_id = |message: &Message| message.message_id == message_id;
+        let Some(index) = self.messages.iter().position(of_id) else {
+            return actions;
+        };
+        if !joins {
+            actions.push(self.messages[index].start());
+        } else if let Some(message) = self.messages.remove(index) {
+            actions.push(Action::Injected { input_id: message.input_id });
+        }
+        actions
+    }
+
+    fn assistant(&mut self, line: &Map<String, Value>) -> Vec<Action> {
+        let spent = self.spending.add(line).filter(|_| self.has_lead());
+        let actions = spent.map(Action::Spent).into_iter().collect();
         if line.get("parent_tool_use_id").is_some_and(Value::is_string) {
-            return;
+            return actions;
         }
         let blocks = line.get("message").and_then(|message| message["content"].as_array());
         for block in blocks.into_iter().flatten() {
@@ -151,6 +201,7 @@ impl StreamJson {
                 self.asked = block["name"] == permission::QUESTION_TOOL;
             }
         }
+        actions
     }
 
     fn result(&mut self, line: &Map<String, Value>) -> Vec<Action> {
@@ -165,43 +216,73 @@ impl StreamJson {
             return self.finish(false);
         }
         let interrupted = std::mem::take(&mut self.interrupted);
-        let mut actions = Vec::new();
-        let mut kept = VecDeque::new();
-        for turn in self.turns.drain(..) {
-            match turn.settled {
-                Some(reason) => actions.push(turn.end_without_result(reason)),
-                None if interrupted && turn.started => {
-                    actions.push(turn.end_without_result("cancelled"));
-                }
-                None => kept.push_back(turn),
-            }
-        }
-        self.turns = kept;
-        actions
+        let lead = self
+            .messages
+            .iter()
+            .position(|message| message.started && (interrupted || message.withdrawn));
+        let lead = lead.and_then(|index| self.messages.remove(index));
+        let Some(lead) = lead else { return Vec::new() };
+        self.spending = Spending::default();
+        vec![lead.end_without_result("cancelled")]
     }
 
-    /// End the turns that have begun with the results that have come. The first one carries the
-    /// usage, so that the sum over all turns stays right.
+    /// End the running turn with the results that have come. Where no message has started, they
+    /// are an answer to the first that is to be a turn.
     fn finish(&mut self, exited: bool) -> Vec<Action> {
         let mut result = std::mem::take(&mut self.outcome).finish();
+        self.spending = Spending::default();
         self.interrupted = false;
         result.last |= exited;
         result.waiting_for_input |= std::mem::take(&mut self.asked) && !result.is_error;
-        let any_started = self.turns.iter().any(|turn| turn.started);
+        let lead = self.messages.iter().position(|message| message.started);
         let mut actions = Vec::new();
-        let mut kept = VecDeque::new();
-        for turn in self.turns.drain(..) {
-            let ends = if any_started { turn.started } else { actions.is_empty() };
-            if !ends {
-                kept.push_back(turn);
-                continue;
-            }
-            let usage = std::mem::take(&mut result.usage);
-            let input_id = turn.input_id;
-            actions.push(Action::TurnEnded(TurnResult { input_id, usage, ..result.clone() }));
+        if lead.is_some() && !self.reports_messages {
+            let joined = self.messages.iter().filter(|message| !message.started);
+            let joined = joined.filter(|message| message.is_steer);
+            actions.extend(
+                joined.map(|message| Action::Injected { input_id: message.input_id.clone() }),
+            );
+            self.messages.retain(|message| message.started || !message.is_steer);
         }
-        self.turns = kept;
+        let ended = self.messages.iter().position(|message| match lead {
+            Some(_) => message.started,
+            None => !message.is_steer,
+        });
+        if let Some(message) = ended.and_then(|index| self.messages.remove(index)) {
+            actions.push(Action::TurnEnded(TurnResult { input_id: message.input_id, ..result }));
+        }
         actions
+    }
+
+    fn write_message(&mut self, input: &TurnInput, message_id: String, is_steer: bool) -> Action {
+        let mut content = json!(input.message);
+        if !input.attachments.is_empty() {
+            let attachments = Value::Array(input.attachments.clone());
+            let attachments = format!("Attachments of this message, as JSON:\n{attachments}");
+            content = json!([
+                {"type": "text", "text": input.message},
+                {"type": "text", "text": attachments},
+            ]);
+        }
+        let mut line = json!({
+            "type": "user",
+            "message": {"role": "user", "content": content},
+            "uuid": message_id,
+        });
+        if is_steer {
+            line["priority"] = json!("next");
+        } else if !self.messages.is_empty() {
+            // Not into the turn of a steer that began one by itself.
+            line["priority"] = json!("later");
+        }
+        self.messages.push_back(Message {
+            input_id: input.input_id.clone(),
+            message_id,
+            is_steer,
+            started: false,
+            withdrawn: false,
+        });
+        write(line)
     }
 
     fn answer(&mut self, line: &Map<String, Value>) -> Vec<Action> {
@@ -259,35 +340,33 @@ impl Dialogue for StreamJson {
     }
 
     fn turn(&mut self, input: &TurnInput) -> Vec<Action> {
+        let mut messages = self.messages.iter_mut();
+        if let Some(known) = messages.find(|message| message.input_id == input.input_id) {
+            known.is_steer = false;
+            return Vec::new();
+        }
         self.message_count += 1;
         let count = self.message_count.to_string();
         let parts = ["message", &self.attempt_id, &input.input_id, &count];
         let message_id = identity::uuid_from(&parts).to_string();
-        self.turns.push_back(Turn {
-            input_id: input.input_id.clone(),
-            message_id: message_id.clone(),
-            started: false,
-            settled: None,
-        });
-        let mut content = json!(input.message);
-        if !input.attachments.is_empty() {
-            let attachments = Value::Array(input.attachments.clone());
-            let attachments = format!("Attachments of this message, as JSON:\n{attachments}");
-            content = json!([
-                {"type": "text", "text": input.message},
-                {"type": "text", "text": attachments},
-            ]);
+        vec![Action::Log(record::user(input)), self.write_message(input, message_id, false)]
+    }
+
+    fn steer(&mut self, input: &TurnInput) -> Vec<Action> {
+        if self.messages.iter().any(|message| message.input_id == input.input_id) {
+            return Vec::new();
         }
-        let line = write(json!({
-            "type": "user",
-            "message": {"role": "user", "content": content},
-            "uuid": message_id,
-        }));
-        vec![Action::Log(record::user(input)), line]
+        let [workspace, session_id] = &self.conversation;
+        let parts = ["steer", workspace, session_id, &input.input_id];
+        let message_id = identity::uuid_from(&parts).to_string();
+        if self.taken.contains(&message_id) {
+            return vec![Action::Injected { input_id: input.input_id.clone() }];
+        }
+        vec![Action::Log(record::user(input)), self.write_message(input, message_id, true)]
     }
 
     fn interrupt(&mut self) -> Vec<Action> {
-        if self.turns.is_empty() {
+        if self.messages.is_empty() {
             return Vec::new();
         }
         self.interrupted = true;
@@ -308,10 +387,7 @@ impl Dialogue for StreamJson {
         let mut actions: Vec<Action> =
             line::records(&object).into_iter().map(Action::Log).collect();
         actions.extend(match text(&object, "type") {
-            "assistant" => {
-                self.assistant(&object);
-                Vec::new()
-            }
+            "assistant" => self.assistant(&object),
             "command_lifecycle" => self.message_state(&object),
             "control_request" => self.answer(&object),
             "result" => self.result(&object),
@@ -329,16 +405,30 @@ impl Dialogue for StreamJson {
     }
 
     fn exited(&mut self, _exit: Exit) -> Vec<Action> {
-        let actions = if self.outcome.result_count > 0 { self.finish(true) } else { Vec::new() };
-        self.turns.clear();
+        let has_result = self.outcome.result_count > 0;
+        let mut actions = if has_result { self.finish(true) } else { Vec::new() };
+        let left = self.messages.drain(..).filter(|message| message.is_steer && !message.started);
+        actions.extend(left.map(|message| Action::Returned { input_id: message.input_id }));
         actions
     }
 }
 
-impl Turn {
-    fn start(&mut self) -> Option<Action> {
+impl Message {
+    fn start(&mut self) -> Action {
+        self.started = true;
+        Action::TurnStarted { input_id: self.input_id.clone() }
+    }
+
+    /// What the program's word for a message that it never started means.
+    fn end_unstarted(self, state: &str) -> Action {
         let input_id = self.input_id.clone();
-        (!std::mem::replace(&mut self.started, true)).then_some(Action::TurnStarted { input_id })
+        match (self.is_steer, state) {
+            (true, "cancelled") => Action::Returned { input_id },
+            // Its transcript holds it: an earlier process took it.
+            (true, _) => Action::Injected { input_id },
+            (false, "cancelled") => self.end_without_result("cancelled"),
+            (false, _) => self.end_without_result("skipped"),
+        }
     }
 
     fn end_without_result(self, reason: &str) -> Action {

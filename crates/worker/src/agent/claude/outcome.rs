@@ -161,8 +161,8 @@ fn failure(line: &Map<String, Value>, reason: &str) -> Failure {
         _ => {}
     }
     match reason {
+        "budget_exhausted" => Failure::Budget,
         "max_turns"
-        | "budget_exhausted"
         | "blocking_limit"
         | "image_error"
         | "malformed_tool_use_exhausted"
@@ -236,6 +236,8 @@ mod tests {
             "is_error": true, "terminal_reason": "api_error", "api_error": "billing_error",
         });
         assert_eq!(failure_of(no_credit), Failure::Configuration);
+        let spent = json!({"is_error": true, "subtype": "error_max_budget_usd"});
+        assert_eq!(failure_of(spent), Failure::Budget);
         let too_long = json!({"is_error": true, "terminal_reason": "prompt_too_long"});
         assert_eq!(failure_of(too_long), Failure::Rejected);
         let stopped = json!({

@@ -1,7 +1,8 @@
 //! # The conversation of a process
 //!
 //! **What** Finds out under which id the program has to be started: resuming what its state
-//! folder holds, or as new.
+//! folder holds, or as new; and which messages the conversation holds, for the program itself
+//! takes a message again that came into a running turn of an earlier process.
 //!
 //! **Invariants** An id is resumed exactly when its transcript holds a whole message. The program
 //! itself refuses an id whose transcript exists without one, for resuming ("No conversation
@@ -9,11 +10,13 @@
 //! id is given up for the next one of a fixed row.
 //!
 //! **Failure** A folder that cannot be read is a refusal; a missing one means a new conversation.
+//! What is lost of a transcript, or stands before its last [`SEARCH_BYTES_MAX`], was not taken.
 //!
 //! **Not here** One process per conversation at a time: the server's lease sees to that.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -75,6 +78,50 @@ impl Conversation {
         let flag = if self.exists { "--resume" } else { "--session-id" };
         [flag.to_owned(), self.id.to_string()]
     }
+}
+
+/// Ids of the messages that the conversation holds and that were given while a turn ran.
+pub(super) fn taken(config_dir: &Path, session: Uuid) -> HashSet<String> {
+    let Ok(Conversation { id, exists: true }) = Conversation::find(config_dir, session) else {
+        return HashSet::new();
+    };
+    let mut taken = HashSet::new();
+    for project in folders(&config_dir.join("projects")).unwrap_or_default() {
+        let path = project.join(format!("{id}.jsonl"));
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file())
+            && let Err(error) = add_taken(&path, &mut taken)
+        {
+            tracing::warn!(%error, path = %path.display(), "a transcript cannot be read");
+        }
+    }
+    taken
+}
+
+fn add_taken(path: &Path, taken: &mut HashSet<String>) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let skipped = file.metadata()?.len().saturating_sub(SEARCH_BYTES_MAX);
+    file.seek(SeekFrom::Start(skipped))?;
+    let mut reader = BufReader::new(file.take(SEARCH_BYTES_MAX));
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Ok(value) = serde_json::from_slice::<Value>(&line) {
+            taken.extend(ids_of(&value));
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// A message that came into a turn is an attachment; messages that began a turn together are one
+/// message under the id of the last, with the others named in it.
+fn ids_of(line: &Value) -> impl Iterator<Item = String> {
+    let own = match line["type"].as_str() {
+        Some("attachment") => &line["attachment"]["source_uuid"],
+        Some("user") => &line["uuid"],
+        _ => &Value::Null,
+    };
+    let merged = line["mergedSendUuids"].as_array().into_iter().flatten();
+    merged.chain([own]).filter_map(Value::as_str).map(str::to_owned)
 }
 
 fn folders(path: &Path) -> io::Result<Vec<PathBuf>> {
@@ -139,6 +186,26 @@ mod tests {
         }
         let session = Uuid::parse_str(ID).expect("a uuid");
         Conversation::find(folder.path(), session).expect("readable")
+    }
+
+    #[test]
+    fn messages_that_came_into_a_turn_are_found() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let project = folder.path().join("projects/-workspace");
+        fs::create_dir_all(&project).expect("a project");
+        let lines = [
+            MESSAGE.trim_end(),
+            r#"{"type":"queue-operation","operation":"remove","reason":"cleared_on_cancel","commandUuid":"returned"}"#,
+            r#"{"type":"attachment","attachment":{"type":"queued_command","source_uuid":"joined"},"uuid":"own"}"#,
+            r#"{"type":"user","message":{"content":"b\nc"},"uuid":"last","mergedSendUuids":["first"]}"#,
+            r#"{"type":"attachment","attachment":{"source_uu"#,
+        ];
+        fs::write(project.join(format!("{ID}.jsonl")), lines.join("\n")).expect("a transcript");
+        let session = Uuid::parse_str(ID).expect("a uuid");
+        let mut found: Vec<String> = taken(folder.path(), session).into_iter().collect();
+        found.sort_unstable();
+        assert_eq!(found, ["first", "joined", "last"]);
+        assert!(taken(Path::new("/nonexistent"), session).is_empty());
     }
 
     #[test]

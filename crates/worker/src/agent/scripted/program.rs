@@ -6,6 +6,10 @@
 //! **Invariants** One thread does everything; the threads that read the input and a command's
 //! output only hand over what they read. Standard output carries the protocol and nothing else.
 //!
+//! As with Claude Code, a message that comes while a turn runs joins it before its next step, unless
+//! its priority is `later`; one that finds no step left is a turn of its own. A message whose id
+//! the transcript holds is skipped: `completed` without `started`.
+//!
 //! **Failure** An input line that is no JSON ends the process with code 1, as it does Claude
 //! Code. A gone standard output ends it too.
 //!
@@ -14,13 +18,15 @@
 mod channel;
 mod shell;
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use self::channel::{Channel, Message, Wake};
+pub(super) use self::channel::Message;
+use self::channel::{Channel, Wake};
 use super::script::{self, ReportedUsage, Step};
 use super::transcript::Transcript;
 
@@ -126,6 +132,10 @@ struct Turn {
     command_count: u32,
     failed_count: u32,
     usage: ReportedUsage,
+    /// Of it, what no message has carried yet.
+    usage_unsaid: ReportedUsage,
+    /// The messages that joined it.
+    joined: Vec<Message>,
 }
 
 /// How a turn ended.
@@ -158,6 +168,9 @@ impl Program {
     }
 
     fn turn(&mut self, message: Message) -> Result<(), Stop> {
+        if self.transcript.holds(&message) {
+            return Ok(self.channel.message_state(&message, "completed")?);
+        }
         self.channel.message_state(&message, "started")?;
         self.channel.interrupted = false;
         self.channel.print(json!({
@@ -169,22 +182,51 @@ impl Program {
             "claude_code_version": env!("CARGO_PKG_VERSION"),
             "turns_before": self.transcript.turn_count,
         }))?;
-        if let Err(error) = self.transcript.add(&message.text) {
-            eprintln!("cannot keep the transcript in {:?}: {error}", self.options.state_dir);
-        }
+        self.keep(&message, false);
         let mut turn = Turn::default();
         let end = match script::parse(&message.text) {
             Some(steps) => self.steps(&mut turn, steps)?,
             None => self.introduce(&mut turn)?,
         };
-        self.result(&message, &turn, &end)?;
         let state = if end.reason == "aborted_tools" { "cancelled" } else { "completed" };
+        for message in &turn.joined {
+            self.channel.message_state(message, state)?;
+        }
+        self.result(&message, &turn, &end)?;
         Ok(self.channel.message_state(&message, state)?)
     }
 
+    fn keep(&mut self, message: &Message, joined: bool) {
+        if let Err(error) = self.transcript.add(message, joined) {
+            eprintln!("cannot keep the transcript in {:?}: {error}", self.options.state_dir);
+        }
+    }
+
+    /// The steps of the messages that came meanwhile, before those that remain.
+    fn join(&mut self, turn: &mut Turn, steps: &mut VecDeque<Step>) -> Result<(), Stop> {
+        let mut joining = Vec::new();
+        while let Some(message) = self.channel.steer()? {
+            if self.transcript.holds(&message) {
+                self.channel.message_state(&message, "completed")?;
+                continue;
+            }
+            self.channel.message_state(&message, "started")?;
+            self.keep(&message, true);
+            let said = || vec![Step::Say(format!("I was told meanwhile: {}", message.text))];
+            joining.extend(script::parse(&message.text).unwrap_or_else(said));
+            turn.joined.push(message);
+        }
+        joining.into_iter().rev().for_each(|step| steps.push_front(step));
+        Ok(())
+    }
+
     fn steps(&mut self, turn: &mut Turn, steps: Vec<Step>) -> Result<End, Stop> {
-        for step in steps {
+        let mut steps = VecDeque::from(steps);
+        while let Some(step) = steps.pop_front() {
             let end = self.step(turn, step)?;
+            if end.is_none() && !self.channel.interrupted && !steps.is_empty() {
+                self.join(turn, &mut steps)?;
+            }
             if self.channel.interrupted {
                 let text = "[Request interrupted by user for tool use]";
                 self.channel.user(json!({"type": "text", "text": text}))?;
@@ -239,7 +281,10 @@ impl Program {
                     return Ok(Some(End::new(true, "failed", &text)));
                 }
             },
-            Step::Usage(usage) => turn.usage.add(&usage),
+            Step::Usage(usage) => {
+                turn.usage.add(&usage);
+                turn.usage_unsaid.add(&usage);
+            }
             Step::Fail(text) => {
                 self.say(turn, &text)?;
                 return Ok(Some(End::new(true, "failed", &text)));
@@ -290,7 +335,8 @@ impl Program {
 
     fn say(&mut self, turn: &mut Turn, text: &str) -> Result<(), Stop> {
         turn.text = text.to_owned();
-        Ok(self.channel.assistant(json!({"type": "text", "text": text}))?)
+        let usage = std::mem::take(&mut turn.usage_unsaid);
+        Ok(self.channel.assistant(json!({"type": "text", "text": text}), &usage)?)
     }
 
     /// Run a command as a tool call: ask, run, print what came of it.
@@ -299,8 +345,8 @@ impl Program {
         turn.command_count += 1;
         let id = format!("toolu_scripted_{}_{}", self.transcript.turn_count, self.call_count);
         let input = json!({"command": command});
-        self.channel
-            .assistant(json!({"type": "tool_use", "id": id, "name": "Bash", "input": input}))?;
+        let block = json!({"type": "tool_use", "id": id, "name": "Bash", "input": input});
+        self.channel.assistant(block, &std::mem::take(&mut turn.usage_unsaid))?;
         let permission = self.permission(&id, &input)?;
         let (output, is_error) = match permission {
             _ if self.channel.interrupted => ("not run: interrupted".to_owned(), true),
@@ -400,8 +446,10 @@ impl Program {
         } else {
             line["result"] = json!(end.text);
         }
-        if let Some(id) = &message.id {
-            line["user_message_uuids"] = json!([id]);
+        let messages = turn.joined.iter().chain([message]);
+        let ids: Vec<&String> = messages.filter_map(|message| message.id.as_ref()).collect();
+        if !ids.is_empty() {
+            line["user_message_uuids"] = json!(ids);
         }
         Ok(self.channel.print(line)?)
     }

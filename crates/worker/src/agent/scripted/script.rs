@@ -21,6 +21,11 @@
 //! command does not end the turn; the result says how many failed. Lines that are no steps are
 //! skipped and said to be, unless the message has no step at all: then it is no script.
 //!
+//! A message that comes while a turn runs joins it: when the step that runs is over and another
+//! remains, its steps are done first (one without steps is repeated as a text). If no step
+//! remains, it is a turn of its own. Tokens are reported with the next text or command, and all of
+//! them and the money at the end of the turn.
+//!
 //! **Invariants** Parsing never fails: a step with a bad value says so when it is its turn.
 //!
 //! **Failure** See above.

@@ -10,40 +10,60 @@
 //!
 //! **Not here** What the steps do with it (`program`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
+
+use super::program::Message;
 
 pub struct Transcript {
     folder: PathBuf,
     messages: PathBuf,
     memory: PathBuf,
-    /// Messages of this session, in this and earlier processes.
+    /// Messages of this session that began a turn, in this and earlier processes.
     pub turn_count: usize,
+    ids: HashSet<String>,
 }
 
 impl Transcript {
     pub fn open(folder: &Path, session_id: &str) -> Transcript {
         let messages = folder.join(format!("{session_id}.jsonl"));
-        // A line that a crash cut short counts: its turn began.
-        let turn_count = fs::read(&messages)
-            .map_or(0, |bytes| bytes.split(is_newline).filter(is_not_empty).count());
-        Transcript {
+        let bytes = fs::read(&messages).unwrap_or_default();
+        let mut transcript = Transcript {
             folder: folder.to_owned(),
             memory: folder.join(format!("{session_id}.memory.json")),
             messages,
-            turn_count,
+            turn_count: 0,
+            ids: HashSet::new(),
+        };
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            // A line that a crash cut short counts: its turn began.
+            let line: Value = serde_json::from_slice(line).unwrap_or_default();
+            transcript.turn_count += usize::from(line["joined"] != true);
+            transcript.ids.extend(line["id"].as_str().map(str::to_owned));
         }
+        transcript
     }
 
-    pub fn add(&mut self, message: &str) -> io::Result<()> {
-        self.turn_count += 1;
+    pub fn holds(&self, message: &Message) -> bool {
+        message.id.as_ref().is_some_and(|id| self.ids.contains(id))
+    }
+
+    /// `joined`: it came into a turn that ran.
+    pub fn add(&mut self, message: &Message, joined: bool) -> io::Result<()> {
+        self.turn_count += usize::from(!joined);
+        self.ids.extend(message.id.clone());
         fs::create_dir_all(&self.folder)?;
         let mut file = OpenOptions::new().create(true).append(true).open(&self.messages)?;
-        let line = json!({"turn": self.turn_count, "message": message});
+        let line = json!({
+            "turn": self.turn_count,
+            "message": message.text,
+            "id": message.id,
+            "joined": joined,
+        });
         file.write_all(format!("{line}\n").as_bytes())
     }
 
@@ -67,12 +87,4 @@ impl Transcript {
             Err(error) => Err(error),
         }
     }
-}
-
-fn is_newline(byte: &u8) -> bool {
-    *byte == b'\n'
-}
-
-fn is_not_empty(line: &&[u8]) -> bool {
-    !line.is_empty()
 }

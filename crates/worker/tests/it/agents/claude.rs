@@ -174,36 +174,8 @@ fn turns_and_budgets_that_are_spent_are_told_apart_and_not_tried_again() {
     assert_eq!((turns.reason.as_str(), turns.failure), ("max_turns", Failure::Rejected));
     assert_eq!(turns.text, "Reached maximum number of turns (1)");
     assert!(!turns.last, "the limit is the turn's");
-    assert_eq!((budget.reason.as_str(), budget.failure), ("budget_exhausted", Failure::Rejected));
+    assert_eq!((budget.reason.as_str(), budget.failure), ("budget_exhausted", Failure::Budget));
     assert!(budget.last, "the limit is the process's");
-}
-
-#[test]
-fn a_steered_message_joins_the_running_turn() {
-    let talk = replay("steer");
-    assert_eq!(talk.started(), ["input-1", "input-2"]);
-    let ended = talk.ended();
-    let ids: Vec<&str> = ended.iter().map(|result| result.input_id.as_str()).collect();
-    assert_eq!(ids, ["input-1", "input-2"]);
-    assert!(ended.iter().all(|result| result.text == "end"));
-    assert_eq!(ended[0].usage.cost_micro_usd, 1702);
-    assert_eq!(ended[1].usage.cost_micro_usd, 0, "it is counted once");
-}
-
-#[test]
-fn a_message_that_begins_after_a_result_is_a_turn_of_its_own() {
-    let mut talk = Talk::begin("claude_code", &job("full"));
-    talk.turn("one");
-    talk.stdout(r#"{"type":"command_lifecycle","command_uuid":"@1@","state":"started"}"#);
-    talk.turn("two");
-    talk.stdout(r#"{"type":"system","subtype":"session_state_changed","state":"running"}"#);
-    talk.stdout(r#"{"type":"result","subtype":"success","is_error":false,"result":"first"}"#);
-    talk.stdout(r#"{"type":"command_lifecycle","command_uuid":"@2@","state":"started"}"#);
-    assert_eq!(talk.ended().len(), 1);
-    talk.stdout(r#"{"type":"result","subtype":"success","is_error":false,"result":"second"}"#);
-    talk.stdout(r#"{"type":"system","subtype":"session_state_changed","state":"idle"}"#);
-    let texts: Vec<&str> = talk.ended().iter().map(|result| result.text.as_str()).collect();
-    assert_eq!(texts, ["first", "second"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use hostler_worker::agent::scripted::main_scripted;
-use hostler_worker::agent::{Action, Failure, TurnResult};
+use hostler_worker::agent::{Action, Failure, Job, TurnResult};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,7 +62,9 @@ impl Session {
         thread::spawn(move || {
             output.lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
         });
-        let talk = Talk::begin("scripted", &job(security));
+        // Each process is an attempt of its own.
+        let attempt_id = format!("attempt-{}", child.id());
+        let talk = Talk::begin("scripted", &Job { attempt_id, ..job(security) });
         let mut session = Session { child, input, lines, talk };
         let begun = session.talk.actions.clone();
         session.perform(&begun);
@@ -85,6 +87,13 @@ impl Session {
     fn give(&mut self, message: &str) {
         let before = self.talk.actions.len();
         self.talk.turn(message);
+        let actions = self.talk.actions[before..].to_vec();
+        self.perform(&actions);
+    }
+
+    fn steer(&mut self, message: &str) {
+        let before = self.talk.actions.len();
+        self.talk.steer(message);
         let actions = self.talk.actions[before..].to_vec();
         self.perform(&actions);
     }
@@ -265,6 +274,81 @@ fn a_message_given_meanwhile_is_a_turn_of_its_own() {
     let texts: Vec<String> =
         session.talk.ended().iter().map(|result| result.text.clone()).collect();
     assert_eq!(texts, ["first", "second"]);
+}
+
+#[test]
+fn a_steer_is_done_before_the_steps_that_remain() {
+    let folder = folder();
+    let mut session = Session::start(folder.path(), "allowlist");
+    session.give("say: begun\nrun: until [ -e go ]; do sleep 0.01; done\nsay: last");
+    session.until(|talk| talk.texts("tool_use").len() == 1);
+    session.steer("run: true\nsay: joined");
+    session.steer("be careful");
+    session.until(|talk| {
+        talk.texts("command_lifecycle").iter().filter(|text| text.contains("queued")).count() == 3
+    });
+    std::fs::write(folder.path().join("work/go"), "").expect("a file");
+    session.until(|talk| talk.ended().len() == 1);
+    let told =
+        ["started input-1", "injected input-2", "injected input-3", "ended input-1 completed"];
+    assert_eq!(session.talk.told(), told);
+    let said = ["begun", "joined", "I was told meanwhile: be careful", "last"];
+    assert!(session.talk.texts("text").ends_with(&said));
+    // The conversation knows them: a repeated one is skipped, and a later process counts turns.
+    assert_eq!(session.close().code(), Some(0));
+    let mut again = Session::start(folder.path(), "allowlist");
+    assert!(again.turn("hello").text.contains("One turn of this conversation came before"));
+    let steer = super::input(2, "run: true\nsay: joined");
+    let actions = again.talk.dialogue.steer(&steer);
+    again.perform(&actions);
+    again.until(|talk| talk.told().len() == 3);
+    assert_eq!(again.talk.told()[2], "injected input-2");
+}
+
+#[test]
+fn a_steer_that_finds_no_step_left_is_a_turn_of_its_own() {
+    let folder = folder();
+    let mut session = Session::start(folder.path(), "allowlist");
+    session.give("wait: 500ms");
+    session.until(|talk| talk.started().len() == 1);
+    session.steer("say: second");
+    session.until(|talk| talk.ended().len() == 2);
+    let told = [
+        "started input-1",
+        "ended input-1 completed",
+        "started input-2",
+        "ended input-2 completed",
+    ];
+    assert_eq!(session.talk.told(), told);
+    assert_eq!(session.talk.ended()[1].text, "second");
+}
+
+#[test]
+fn an_interrupt_returns_the_steers_that_wait() {
+    let folder = folder();
+    let mut session = Session::start(folder.path(), "allowlist");
+    session.give("wait: 10m\nsay: never");
+    session.until(|talk| talk.started().len() == 1);
+    session.steer("say: never either");
+    session.interrupt();
+    session.until(|talk| talk.ended().len() == 1);
+    let told = ["started input-1", "returned input-2", "ended input-1 aborted_tools"];
+    assert_eq!(session.talk.told(), told);
+    session.give("say: alive");
+    session.until(|talk| talk.ended().len() == 2);
+    assert_eq!(session.talk.ended()[1].text, "alive");
+}
+
+#[test]
+fn what_is_used_is_told_with_the_next_text() {
+    let folder = folder();
+    let mut session = Session::start(folder.path(), "allowlist");
+    session.turn("usage: in=100 out=20\nsay: one\nusage: in=1\nsay: two");
+    let spent = session.talk.actions.iter().filter_map(|action| match action {
+        Action::Spent(usage) => Some((usage.input_tokens, usage.output_tokens)),
+        _ => None,
+    });
+    assert_eq!(spent.collect::<Vec<_>>(), [(100, 20), (101, 20)]);
 }
 
 #[test]

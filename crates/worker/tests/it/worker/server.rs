@@ -11,9 +11,9 @@ use hostler_wire::v1::server_frame::Body as Told;
 use hostler_wire::v1::worker_frame::Body as Said;
 use hostler_wire::v1::worker_service_server::{WorkerService, WorkerServiceServer};
 use hostler_wire::v1::{
-    Assign, Assignment, Cancel, Ended, EventAck, ExecutionEvent, HeartbeatAck, Hello, LogAck,
-    LogBatch, LogChunkAck, LogRecord, Report, ReportAck, ServerFrame, TurnEnded, TurnInput,
-    Welcome, WorkerFrame, execution_event,
+    Assign, Assignment, Cancel, Close, Ended, EventAck, ExecutionEvent, Give, Given, Heartbeat,
+    HeartbeatAck, Hello, Interrupt, LogAck, LogBatch, LogChunkAck, LogRecord, Report, ReportAck,
+    ServerFrame, TurnEnded, TurnInput, Welcome, WorkerFrame, execution_event,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -44,6 +44,9 @@ pub struct State {
     pub repeated_chunks: u64,
     /// Messages for the turns after the first.
     pub inbox: VecDeque<TurnInput>,
+    /// A turn's end is answered with a wait instead of a close.
+    pub keeps: bool,
+    pub last_heartbeat: Heartbeat,
     /// No heartbeat is answered.
     pub silent: bool,
     /// No log is acknowledged.
@@ -72,8 +75,35 @@ impl State {
             execution_event::Event::TurnStarted(_) => "turn_started",
             execution_event::Event::TurnEnded(_) => "turn_ended",
             execution_event::Event::Ended(_) => "ended",
+            execution_event::Event::Injected(_) => "injected",
+            execution_event::Event::Returned(_) => "returned",
+            execution_event::Event::Spent(_) => "spent",
         };
         self.of(attempt_id).map(name).collect()
+    }
+
+    /// What became of an input, in its order.
+    pub fn fate(&self, attempt_id: &str, input_id: &str) -> Vec<&'static str> {
+        let fate = self.of(attempt_id).filter_map(|event| {
+            let (of, name) = match event {
+                execution_event::Event::TurnStarted(event) => (&event.input_id, "turn_started"),
+                execution_event::Event::TurnEnded(event) => (&event.input_id, "turn_ended"),
+                execution_event::Event::Injected(event) => (&event.input_id, "injected"),
+                execution_event::Event::Returned(event) => (&event.input_id, "returned"),
+                execution_event::Event::Started(_)
+                | execution_event::Event::Ended(_)
+                | execution_event::Event::Spent(_) => return None,
+            };
+            (of == input_id).then_some(name)
+        });
+        fate.collect()
+    }
+
+    /// What the last heartbeat said to be held of an execution.
+    pub fn held(&self, attempt_id: &str) -> Vec<String> {
+        let mut held = self.last_heartbeat.held.iter();
+        let found = held.find(|held| held.attempt_id == attempt_id);
+        found.map(|held| held.inputs.clone()).unwrap_or_default()
     }
 
     pub fn turns(&self, attempt_id: &str) -> Vec<TurnEnded> {
@@ -123,6 +153,7 @@ impl State {
             Said::Hello(_) => panic!("a second hello over one connection"),
             Said::Heartbeat(beat) => {
                 self.heartbeats += 1;
+                self.last_heartbeat = beat.clone();
                 if std::mem::take(&mut self.forgets) {
                     if let Some(frames) = self.frames.take() {
                         let status = Status::failed_precondition("not known any more");
@@ -157,8 +188,11 @@ impl State {
             };
             if matches!(event.event, Some(execution_event::Event::TurnEnded(_))) {
                 ack.input = self.inbox.pop_front();
-                let verdict = if ack.input.is_some() { Verdict::Next } else { Verdict::Close };
-                ack.verdict = verdict.into();
+                ack.verdict = match ack.input {
+                    Some(_) => Verdict::Next.into(),
+                    None if self.keeps => Verdict::Wait.into(),
+                    None => Verdict::Close.into(),
+                };
             }
             if is_new {
                 self.events.push(event);
@@ -261,6 +295,26 @@ impl FakeServer {
 
     pub fn cancel(&self, attempt_id: &str) {
         self.state().tell(Told::Cancel(Cancel { attempt_ids: vec![attempt_id.to_owned()] }));
+    }
+
+    pub fn give(&self, attempt_id: &str, steer: bool, input: TurnInput) {
+        let attempt_id = attempt_id.to_owned();
+        let given = Given { attempt_id, term: 7, steer, input: Some(input) };
+        self.state().tell(Told::Give(Give { inputs: vec![given] }));
+    }
+
+    pub fn interrupt(&self, attempt_id: &str) {
+        self.state().tell(Told::Interrupt(Interrupt { attempt_ids: vec![attempt_id.to_owned()] }));
+    }
+
+    pub fn close(&self, attempt_id: &str) {
+        self.state().tell(Told::Close(Close { attempt_ids: vec![attempt_id.to_owned()] }));
+    }
+
+    /// Waits for what becomes of an input.
+    pub async fn fate(&self, attempt_id: &str, input_id: &str, expected: &[&str]) {
+        let is_so = |state: &State| (state.fate(attempt_id, input_id) == expected).then_some(());
+        self.until(&format!("{expected:?} of {input_id}"), is_so).await;
     }
 
     /// Cuts the connection without a word.

@@ -2,8 +2,8 @@
 //!
 //! **What** Standard input and output as messages, requests and answers.
 //!
-//! **Invariants** Requests of the worker are answered whenever the program waits for anything; so
-//! an interrupt reaches a running command, a wait and a permission request alike.
+//! **Invariants** Requests of the worker are answered whenever the program waits for anything and
+//! between steps; so an interrupt reaches a running command, a wait and a permission request alike.
 //!
 //! **Failure** See `program`.
 //!
@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::super::script::ReportedUsage;
 use super::Stop;
 
 /// What the helper threads hand over.
@@ -41,6 +42,8 @@ pub enum Wake {
 pub struct Message {
     pub id: Option<String>,
     pub text: String,
+    /// It is to be a turn of its own, also when it comes while one runs.
+    pub waits: bool,
 }
 
 pub struct Channel {
@@ -51,6 +54,7 @@ pub struct Channel {
     queue: VecDeque<Message>,
     answers: Vec<(String, Value)>,
     request_count: u64,
+    message_count: u64,
     pub interrupted: bool,
     /// The input has ended: finish what was begun, then go.
     pub ended: bool,
@@ -83,6 +87,7 @@ impl Channel {
             queue: VecDeque::new(),
             answers: Vec::new(),
             request_count: 0,
+            message_count: 0,
             interrupted: false,
             ended: false,
         }
@@ -94,6 +99,23 @@ impl Channel {
 
     pub fn queued(&mut self) -> Option<Message> {
         self.queue.pop_front()
+    }
+
+    /// A message for the running turn, of those that have come.
+    pub fn steer(&mut self) -> Result<Option<Message>, Stop> {
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                Event::Line(line) => self.take(&line)?,
+                Event::InputEnded => self.ended = true,
+                // Of a command that was given up.
+                Event::CommandEnded { .. } => {}
+            }
+        }
+        if self.interrupted {
+            return Ok(None);
+        }
+        let index = self.queue.iter().position(|message| !message.waits);
+        Ok(index.and_then(|index| self.queue.remove(index)))
     }
 
     /// The next message, or none when the input has ended.
@@ -144,8 +166,20 @@ impl Channel {
         self.print(json!({"type": "command_lifecycle", "command_uuid": id, "state": state}))
     }
 
-    pub fn assistant(&mut self, block: Value) -> io::Result<()> {
-        let message = json!({"role": "assistant", "model": "scripted", "content": [block]});
+    pub fn assistant(&mut self, block: Value, usage: &ReportedUsage) -> io::Result<()> {
+        self.message_count += 1;
+        let message = json!({
+            "id": format!("msg_scripted_{}", self.message_count),
+            "role": "assistant",
+            "model": "scripted",
+            "content": [block],
+            "usage": {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "cache_read_input_tokens": usage.cache_read_tokens,
+                "cache_creation_input_tokens": usage.cache_write_tokens,
+            },
+        });
         self.print(json!({"type": "assistant", "message": message, "parent_tool_use_id": null}))
     }
 
@@ -183,7 +217,8 @@ impl Channel {
         match line["type"].as_str() {
             Some("user") => {
                 let id = line["uuid"].as_str().map(str::to_owned);
-                let message = Message { id, text: message_text(&line["message"]["content"]) };
+                let text = message_text(&line["message"]["content"]);
+                let message = Message { id, text, waits: line["priority"] == "later" };
                 self.message_state(&message, "queued")?;
                 self.queue.push_back(message);
             }
