@@ -14,7 +14,7 @@ use hostler_wire::status::Exit;
 pub use agents::{Agents, ConfigArgs};
 pub use run::RunArgs;
 pub use service::{DevArgs, ServerArgs, WorkerArgs};
-pub use tasks::{Instances, ListTasksArgs, LogsArgs, Runs, SendArgs, Tasks, Workers};
+pub use tasks::{Inputs, Instances, ListTasksArgs, LogsArgs, Runs, SendArgs, Tasks, Workers};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -100,6 +100,9 @@ pub enum Command {
     Tasks(Tasks),
     /// Send a message to a task: while its agent works, or to go on with it.
     Send(SendArgs),
+    /// Messages of a task: what became of each, and changes to those that wait.
+    #[command(subcommand)]
+    Inputs(Inputs),
     /// The configured agents.
     #[command(subcommand)]
     Agents(Agents),

@@ -4,6 +4,7 @@ mod agents;
 mod completions;
 mod dev;
 mod doctor;
+mod inputs;
 mod instances;
 mod run;
 mod runs;
@@ -28,6 +29,7 @@ pub async fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&global, *args).await,
         Command::Tasks(tasks) => tasks::tasks(&global, tasks).await,
         Command::Send(args) => send::send(&global, args).await,
+        Command::Inputs(inputs) => inputs::inputs(&global, inputs).await,
         Command::Agents(agents) => agents::agents(&global, agents).await,
         Command::Runs(runs) => runs::runs(&global, runs).await,
         Command::Instances(instances) => instances::instances(&global, instances).await,

@@ -4,6 +4,7 @@
 mod it {
     mod agents;
     mod claude;
+    mod claude_inputs;
     mod commands;
     mod crash;
     mod help;

@@ -64,7 +64,9 @@ pub struct SendArgs {
     pub task: String,
     /// What to say; `-` reads it from standard input.
     pub message: String,
-    /// `followup` or `queue`: a later turn of its own, in the order of coming.
+    /// `followup` or `queue`: a later turn of its own, in the order of coming; `collect`: one turn
+    /// with others like it; `steer`: into the running turn, if the agent can; `interrupt`: in
+    /// place of the running turn.
     #[arg(long, default_value = "followup")]
     pub mode: String,
     /// Refused when another run is live.
@@ -76,6 +78,28 @@ pub struct SendArgs {
     /// Follow the task until the message has been dealt with.
     #[arg(long, short)]
     pub follow: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Inputs {
+    /// The messages of a task, in the order of their coming.
+    List { task: String },
+    /// One message, with what became of it.
+    Get { input: String },
+    /// Another text for a message that waits.
+    Edit {
+        input: String,
+        /// What to say instead; `-` reads it from standard input.
+        message: String,
+    },
+    /// Another place for a message that waits.
+    Move {
+        input: String,
+        /// Its place among those that wait, from 0.
+        position: u32,
+    },
+    /// Take a message back that waits.
+    Withdraw { input: String },
 }
 
 #[derive(Debug, Subcommand)]

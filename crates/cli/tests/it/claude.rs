@@ -24,7 +24,7 @@ fn program() -> Option<PathBuf> {
 }
 
 /// A machine with the program, a key, a model and an agent.
-fn with_claude() -> Option<(Host, Process, Model)> {
+pub fn with_claude() -> Option<(Host, Process, Model)> {
     let program = program()?;
     let mut host = Host::with_sandbox()?;
     let model = Model::start();
@@ -36,13 +36,13 @@ fn with_claude() -> Option<(Host, Process, Model)> {
     Some((host, dev, model))
 }
 
-fn send(host: &Host, message: &str) -> Task {
+pub fn send(host: &Host, message: &str) -> Task {
     let accepted: Accepted =
         host.ask(&["run", "--agent", "coder", "--no-dir", "--detach", message]);
     accepted.task
 }
 
-fn in_state(host: &Host, task: &Task, state: TaskState) -> (Task, Run) {
+pub fn in_state(host: &Host, task: &Task, state: TaskState) -> (Task, Run) {
     let id = task.id.to_string();
     until("the task comes to rest", || {
         let task: Task = host.ask(&["tasks", "get", &id]);
@@ -105,7 +105,7 @@ fn an_error_of_the_api_ends_the_task_as_an_error_with_its_text() {
 }
 
 /// The first file of this name below a folder.
-fn find(folder: &Path, name: &str) -> Option<PathBuf> {
+pub fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     for entry in std::fs::read_dir(folder).ok()?.flatten() {
         let path = entry.path();
         if path.is_dir() {

@@ -27,6 +27,7 @@ fn the_commands_and_their_exit_codes() {
               run          Give an agent work and follow it
               tasks        What was asked, and what became of it
               send         Send a message to a task: while its agent works, or to go on with it
+              inputs       Messages of a task: what became of each, and changes to those that wait
               agents       The configured agents
               runs         The runs of tasks, and their attempts
               instances    Concurrency and health of each class of work
