@@ -341,16 +341,13 @@ async fn what_a_turn_uses_is_told_while_it_runs() {
     assert!(spent(&server.state()).len() <= 2, "not each message by itself");
     scripted.let_go();
     server.ended(&attempt_id).await;
-    let state = server.state();
-    assert_eq!(
-        spent(&state).pop().and_then(|spent| spent.usage).map(|usage| usage.input_tokens),
-        Some(111)
-    );
-    assert_eq!(
-        state.turns(&attempt_id)[0].usage.as_ref().map(|usage| usage.input_tokens),
-        Some(116)
-    );
-    drop(state);
+    {
+        let state = server.state();
+        let told = spent(&state).pop().and_then(|spent| spent.usage);
+        assert_eq!(told.map(|usage| usage.input_tokens), Some(111), "none after the turn's end");
+        let counted = state.turns(&attempt_id)[0].usage.clone();
+        assert_eq!(counted.map(|usage| usage.input_tokens), Some(116));
+    }
     scripted.bench.stop().await;
 }
 
