@@ -193,8 +193,16 @@ impl Execution {
     /// Before the agent is there, its orders wait for it.
     fn note(&mut self, control: &mut Control, order: Order) {
         control.note(&order);
-        if matches!(order, Order::Give { .. } | Order::Interrupt) {
-            self.early.push(order);
+        let is_interrupt = |early: &Order| matches!(early, Order::Interrupt);
+        match order {
+            Order::Interrupt if self.early.iter().any(is_interrupt) => {}
+            Order::Give { .. } | Order::Interrupt | Order::Close => self.early.push(order),
+            Order::Cancel
+            | Order::Stop
+            | Order::Lost
+            | Order::Illegal
+            | Order::Next(_)
+            | Order::Wait => {}
         }
     }
 
