@@ -70,9 +70,14 @@ impl Bench {
 
     /// Assigned with this script for the model; its attempt and its input.
     fn assign(&self, steps: Value) -> (String, String) {
+        self.assign_within(0, steps)
+    }
+
+    fn assign_within(&self, budget_micro_usd: u64, steps: Value) -> (String, String) {
         let mut assigned: Assignment =
             assignment(json!({"runner": "claude_code"}), &format!("Do this. SCRIPT{steps}"));
         assigned.session_id.clone_from(&self.session_id);
+        assigned.budget_micro_usd = budget_micro_usd;
         if let Some(policy) = &mut assigned.policy {
             policy.memory_bytes = 0;
         }
@@ -210,4 +215,20 @@ async fn an_interrupt_keeps_the_process_and_the_next_turn_works_in_it() {
     assert_eq!(ended.cause(), Cause::Closed, "{}", ended.error);
     assert_eq!(server.state().turns(&attempt_id)[1].text, "still here");
     assert!(bench.model.asked().iter().any(|asked| asked.contains("never mind")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_assignment_allows_to_spend_ends_the_turn_as_spent() {
+    let Some(bench) = Bench::start().await else { return };
+    let server = &bench.server;
+    let step = || json!({"bash": "echo on"});
+    let (attempt_id, _) = bench.assign_within(1, json!([step(), step(), {"text": "never"}]));
+    server.ended(&attempt_id).await;
+    let turns = server.state().turns(&attempt_id);
+    assert_eq!(turns.len(), 1);
+    assert_eq!(
+        (turns[0].failure.as_str(), turns[0].reason.as_str()),
+        ("budget", "budget_exhausted")
+    );
+    assert!(turns[0].is_error && turns[0].last, "{:?}", turns[0]);
 }

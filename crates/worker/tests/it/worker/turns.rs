@@ -377,6 +377,25 @@ async fn a_reconnect_says_which_messages_are_held() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_closed_process_is_checked_and_a_question_is_not() {
+    if runtime().is_none() {
+        return;
+    }
+    let scripted = Scripted::start().await;
+    let server = &scripted.bench.server;
+    let table = [("say: one", Cause::CheckFailed, Some(1)), ("ask: what?", Cause::Closed, Some(0))];
+    for (script, cause, exit_code) in table {
+        let mut assigned = scripted.assignment(script);
+        assigned.config_json = json!({"runner": "scripted", "check": "test -e work"}).to_string();
+        let attempt_id = assigned.attempt_id.clone();
+        server.assign(assigned);
+        let ended = server.ended(&attempt_id).await;
+        assert_eq!((ended.cause(), ended.exit_code), (cause, exit_code), "{}", ended.error);
+    }
+    scripted.bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancel_while_it_waits_ends_it() {
     if runtime().is_none() {
         return;
