@@ -26,6 +26,10 @@ mod peers;
 mod report;
 #[path = "it/runs.rs"]
 mod runs;
+#[path = "it/schedules.rs"]
+mod schedules;
+#[path = "it/scheduling.rs"]
+mod scheduling;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/sending.rs"]
