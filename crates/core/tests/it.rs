@@ -26,6 +26,10 @@ mod peers;
 mod report;
 #[path = "it/runs.rs"]
 mod runs;
+#[path = "it/schedule_asks.rs"]
+mod schedule_asks;
+#[path = "it/schedule_overlap.rs"]
+mod schedule_overlap;
 #[path = "it/schedules.rs"]
 mod schedules;
 #[path = "it/scheduling.rs"]

@@ -5,6 +5,7 @@
 //! **Not here** Redaction; what has to be loaded beside a row (the caller gives it).
 
 mod request;
+mod schedule;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::json;
 use crate::json::run::InteractionState;
 use crate::json::task::Payload;
 use crate::json::{Time, WaitingOn};
+pub use schedule::{backfilled, missed, schedule};
 pub use stream::{Original, original, record};
 
 pub fn agent(agent: &Agent) -> json::Agent {

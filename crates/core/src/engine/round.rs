@@ -259,21 +259,21 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
         Command::CreateSchedule { workspace, create } => {
             Answer::Schedule(Box::new(schedule::manage::create(txn, *workspace, create)?))
         }
-        Command::UpdateSchedule { workspace, schedule, update } => {
-            let schedule = schedule::manage::update(txn, *workspace, *schedule, update)?;
-            Answer::Schedule(Box::new(schedule))
+        Command::UpdateSchedule { workspace, id, update } => {
+            Answer::Schedule(Box::new(schedule::manage::update(txn, *workspace, *id, update)?))
         }
-        Command::DeleteSchedule { workspace, schedule } => {
-            schedule::manage::delete(txn, *workspace, *schedule)?;
+        Command::DeleteSchedule { workspace, id } => {
+            schedule::manage::delete(txn, *workspace, *id)?;
             Answer::Done
         }
-        Command::Trigger { workspace, schedule, key } => {
-            let accepted = schedule::trigger::decide(txn, *workspace, *schedule, key.as_ref())?;
-            Answer::Accepted(Box::new(accepted))
+        Command::Trigger { workspace, id, idempotency_key } => {
+            let key = idempotency_key.as_ref();
+            Answer::Accepted(Box::new(schedule::trigger::decide(txn, *workspace, *id, key)?))
         }
-        Command::Backfill { workspace, schedule, backfill } => {
-            Answer::Backfilled(schedule::backfill::decide(txn, *workspace, *schedule, backfill)?)
+        Command::Backfill { workspace, id, backfill } => {
+            Answer::Backfilled(schedule::backfill::decide(txn, *workspace, *id, backfill)?)
         }
+        Command::Preview(preview) => Answer::Times(schedule::preview::decide(txn.now, preview)?),
         Command::Hello(hello) => Answer::Orders(worker::hello::decide(txn, hello)?),
         Command::Beat(beat) => match worker::beat::decide(txn, beat)? {
             Some(orders) => Answer::Orders(orders),

@@ -206,7 +206,7 @@ pub(crate) fn drop_buffered(txn: &mut Txn<'_>, schedule: &mut Schedule) -> Decid
     ranges.record(txn, schedule)
 }
 
-fn parse_rule(cron_expr: &str, timezone: &str) -> Result<Rule, Rejection> {
+pub(crate) fn parse_rule(cron_expr: &str, timezone: &str) -> Result<Rule, Rejection> {
     bounded("cron_expr", cron_expr, limits::KEY_BYTES_MAX)?;
     bounded("timezone", timezone, limits::KEY_BYTES_MAX)?;
     Rule::parse(cron_expr, timezone)

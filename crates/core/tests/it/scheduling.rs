@@ -27,7 +27,7 @@ use crate::script::{Script, WORKSPACE, Words};
 impl Script {
     pub fn scheduling(&mut self, verb: &str, words: &mut Words) {
         let name = words.next();
-        let schedule = self.schedules.get(&name).copied().unwrap_or(ScheduleId(Uuid::nil()));
+        let id = self.schedules.get(&name).copied().unwrap_or(ScheduleId(Uuid::nil()));
         let spaced = |text: String| text.replace('_', " ");
         match verb {
             "schedule" => {
@@ -53,15 +53,15 @@ impl Script {
                     options: options(words),
                 };
                 let update = Box::new(update);
-                self.ask(Command::UpdateSchedule { workspace: WORKSPACE, schedule, update });
+                self.ask(Command::UpdateSchedule { workspace: WORKSPACE, id, update });
             }
             "unschedule" => {
-                self.ask(Command::DeleteSchedule { workspace: WORKSPACE, schedule });
+                self.ask(Command::DeleteSchedule { workspace: WORKSPACE, id });
             }
             "trigger" => {
                 self.naming = Some(words.next());
-                let key = words.named("key");
-                self.ask(Command::Trigger { workspace: WORKSPACE, schedule, key });
+                let idempotency_key = words.named("key");
+                self.ask(Command::Trigger { workspace: WORKSPACE, id, idempotency_key });
                 self.naming = None;
             }
             "backfill" => {
@@ -70,7 +70,7 @@ impl Script {
                 };
                 let (from, to) = (time("from"), time("to"));
                 let backfill = Backfill { from, to, overlap: words.named("overlap") };
-                self.ask(Command::Backfill { workspace: WORKSPACE, schedule, backfill });
+                self.ask(Command::Backfill { workspace: WORKSPACE, id, backfill });
             }
             "details" => {
                 let task = self.row_of_task(self.tasks[&name]);
@@ -79,7 +79,7 @@ impl Script {
                 let session = Uuid::parse_str(&task.session_id.0).expect("the session is a UUID");
                 assert_eq!(session.get_version_num(), 8);
             }
-            _ => self.show(schedule),
+            _ => self.show(id),
         }
     }
 

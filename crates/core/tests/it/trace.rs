@@ -211,6 +211,7 @@ impl Script {
             }
             Ok(Answer::Schedule(schedule)) => self.shown_schedule(&schedule),
             Ok(Answer::Backfilled(filled)) => self.shown_filled(&filled),
+            Ok(Answer::Times(times)) => times.join(" "),
             Ok(Answer::Orders(orders)) => shown_orders(&orders),
             Ok(Answer::UnknownWorker) => "unknown worker".to_owned(),
             Ok(Answer::Verdicts(verdicts)) => {
