@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::id::{AttemptId, ScheduleId, TaskId, WorkerId};
+use crate::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId};
 use crate::key::{Key, Row, Version};
 use crate::policy::RuntimeType;
 use crate::stream::Append;
@@ -50,6 +50,8 @@ pub enum Find {
     Leases { worker: WorkerId },
     /// The first tasks parked on the session, by `queued_at` and id; at most `limits::WAITERS_MAX`.
     Waiters { workspace: crate::id::WorkspaceId, session: crate::session::SessionId },
+    /// The schedules of an agent that are not deleted, by id.
+    Schedules { agent: AgentId, limit: usize },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,7 @@ pub enum Found {
     },
     Leases(Vec<AttemptId>),
     Waiters(Vec<TaskId>),
+    Schedules(Vec<ScheduleId>),
 }
 
 /// What can have a time at which it is to be looked at.

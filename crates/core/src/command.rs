@@ -7,6 +7,10 @@ use crate::input::Input;
 use crate::input::edit::EditInput;
 use crate::input::submit::{Submit, Target};
 use crate::run::start::{Event, Verdict, Writer};
+use crate::schedule::Schedule;
+use crate::schedule::backfill::{Backfill, Filled};
+use crate::schedule::manage::{CreateSchedule, UpdateSchedule};
+use crate::schedule::preview::Preview;
 use crate::task::Task;
 use crate::task::accept::{Accept, Accepted};
 use crate::task::cancel::Cancelled;
@@ -26,6 +30,12 @@ pub enum Command {
     CreateAgent { workspace: WorkspaceId, create: Box<CreateAgent> },
     UpdateAgent { workspace: WorkspaceId, agent: String, update: Box<UpdateAgent> },
     DeleteAgent { workspace: WorkspaceId, agent: String },
+    CreateSchedule { workspace: WorkspaceId, create: Box<CreateSchedule> },
+    UpdateSchedule { workspace: WorkspaceId, id: ScheduleId, update: Box<UpdateSchedule> },
+    DeleteSchedule { workspace: WorkspaceId, id: ScheduleId },
+    Trigger { workspace: WorkspaceId, id: ScheduleId, idempotency_key: Option<String> },
+    Backfill { workspace: WorkspaceId, id: ScheduleId, backfill: Backfill },
+    Preview(Box<Preview>),
 
     // From workers.
     Hello(Box<Hello>),
@@ -50,6 +60,10 @@ pub enum Answer {
     Task(Box<Task>),
     Input(Box<Input>),
     Agent(Box<Agent>),
+    Schedule(Box<Schedule>),
+    Backfilled(Vec<Filled>),
+    /// Of a preview.
+    Times(Vec<String>),
     Orders(Orders),
     /// A heartbeat of a worker that is not known: it must say hello with a new incarnation.
     UnknownWorker,

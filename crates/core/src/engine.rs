@@ -194,6 +194,8 @@ pub struct Engine {
     cut: bool,
     /// When to look for what is due.
     due_at: Timestamp,
+    /// The last search was for what is due: when more of it is, ready work goes first.
+    due_was_last: bool,
     /// When to look for ready work and timers although nothing told of any.
     floor_at: Timestamp,
     /// For each worker the renewal that was seen last, and since when (see `worker::lose`).
@@ -215,6 +217,7 @@ impl Engine {
             ready: true,
             cut: false,
             due_at: now,
+            due_was_last: false,
             floor_at: now,
             watched: BTreeMap::new(),
         }
@@ -272,7 +275,8 @@ impl Engine {
         }
     }
 
-    /// Starts the next piece of work, the first of: what is due, ready work, commands.
+    /// Starts the next piece of work, the first of: what is due, ready work, commands. However much
+    /// is due, ready work has every second turn, and commands have their part of each round.
     fn begin(&mut self) {
         if self.now >= self.floor_at {
             self.floor_at = self.now + limits::POLL_FLOOR;
@@ -280,15 +284,17 @@ impl Engine {
             // Another server may have set a timer and be gone.
             self.due_at = self.due_at.min(self.now);
         }
-        if self.now >= self.due_at {
+        let ready = if self.ready { self.find_ready() } else { None };
+        let ready_first = self.due_was_last && ready.is_some();
+        if self.now >= self.due_at && !ready_first {
+            self.due_was_last = true;
             self.phase = Phase::SeekingDue;
             self.outputs
                 .push_back(Output::Find(Find::Due { now: self.now, limit: limits::DUE_MAX }));
             return;
         }
-        if self.ready
-            && let Some(find) = self.find_ready()
-        {
+        self.due_was_last = false;
+        if let Some(find) = ready {
             self.ready = false;
             self.phase = Phase::SeekingReady;
             self.outputs.push_back(Output::Find(find));

@@ -25,6 +25,8 @@
 //! | INV-RUN-2 a run is ok only after the agent's own word | `run` |
 //! | INV-RUN-3 a terminal run never changes | `run` |
 //! | INV-RUN-4 one snapshot for each change of status | `run` |
+//! | INV-SCHEDULE-1 a tick fires once or is missed with a reason | `schedule` |
+//! | INV-SCHEDULE-2 going on to the next tick and accepting the task are one batch | `schedule` |
 //! | INV-SESSION-1 a session's term never falls | `session` |
 //! | INV-STREAM-1 a stream's seq has no holes | `stream` |
 //! | INV-STREAM-2 what was trimmed is stored as a gap | `stream` |

@@ -106,6 +106,29 @@ const _: () = assert!(
 /// How far the next time of a schedule is searched. 29 February comes after at most eight years;
 /// should a clock change take that one away, after as many again (SCH-1).
 pub const CRON_YEARS_MAX: i16 = 16;
+/// How late a tick may fire: it is missed after that (SCH-4). A busy server is seconds late, so
+/// there is a least one.
+pub const CATCHUP_WINDOW_MS_DEFAULT: u64 = 3_600_000;
+pub const CATCHUP_WINDOW_MS_MIN: u64 = 10_000;
+pub const CATCHUP_WINDOW_MS_MAX: u64 = 30 * 24 * 3_600_000;
+pub const JITTER_MS_MAX: u64 = 24 * 3_600_000;
+pub const PAUSE_AFTER_FAILURES_MAX: u32 = 1_000;
+/// Skills that an agent is told of; all of them fit in an extra system prompt.
+pub const SKILL_PATHS_MAX: usize = 32;
+/// Ticks of a schedule that wait for its open tasks.
+pub const BUFFERED_TICKS_MAX: usize = 1_000;
+/// Tasks of a schedule that are known to be open; ticks and triggers beyond are not waited for.
+pub const OPEN_TASKS_MAX: usize = 1_000;
+/// Ticks of one backfill: one batch.
+pub const BACKFILL_TICKS_MAX: usize = 1_000;
+/// Ticks looked at in one command: what a long downtime left behind is counted bit by bit.
+pub const TICKS_AT_ONCE_MAX: usize = 256;
+/// Times of one preview.
+pub const PREVIEW_MAX: usize = 100;
+/// Schedules that go with their agent in one batch.
+pub const AGENT_SCHEDULES_MAX: usize = 10_000;
+
+const _: () = assert!(SKILL_PATHS_MAX * (TEXT_BYTES_MAX + 3) < CONFIG_BYTES_MAX / 2 + 1_024);
 
 /// Rows of one page of a list (API-2).
 pub const PAGE_DEFAULT: usize = 50;

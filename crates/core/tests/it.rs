@@ -28,6 +28,14 @@ mod peers;
 mod report;
 #[path = "it/runs.rs"]
 mod runs;
+#[path = "it/schedule_asks.rs"]
+mod schedule_asks;
+#[path = "it/schedule_overlap.rs"]
+mod schedule_overlap;
+#[path = "it/schedules.rs"]
+mod schedules;
+#[path = "it/scheduling.rs"]
+mod scheduling;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/sending.rs"]

@@ -17,6 +17,7 @@ mod fault;
 mod health;
 mod input;
 mod run;
+mod schedule;
 mod stream;
 mod task;
 mod view;
@@ -106,6 +107,12 @@ fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(run::interaction))
         .routes(routes!(run::cancel))
         .routes(routes!(input::send_to_run))
+        .routes(routes!(schedule::list, schedule::create))
+        .routes(routes!(schedule::preview))
+        .routes(routes!(schedule::get, schedule::update, schedule::delete))
+        .routes(routes!(schedule::trigger))
+        .routes(routes!(schedule::backfill))
+        .routes(routes!(schedule::missed))
         .routes(routes!(worker::instances))
         .routes(routes!(worker::instance))
         .routes(routes!(worker::workers))

@@ -8,6 +8,7 @@ mod it {
     mod lifecycle;
     mod pages;
     mod refusals;
+    mod schedules;
     mod streams;
     mod support;
 }

@@ -58,6 +58,7 @@ macro_rules! each_case {
                 leases_are_found_by_their_worker
                 waiters_come_in_the_order_of_queueing
                 waiters_are_bounded
+                schedules_are_found_by_their_agent
             }
             scan {
                 tasks_come_newest_first_in_pages_without_holes
@@ -70,6 +71,8 @@ macro_rules! each_case {
                 snapshots_come_after_a_number
                 inputs_come_in_the_order_of_their_coming
                 agents_come_by_key_without_deleted_ones
+                schedules_come_newest_first_without_deleted_ones
+                missed_ticks_come_with_the_last_range_first
                 instances_workers_and_workspaces_are_listed
                 a_limit_of_zero_still_says_whether_there_is_more
             }

@@ -17,7 +17,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostler_core::batch::{Batch, Committed, Due, Find, Found, Write};
-use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::id::{
+    AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
+};
 use hostler_core::key::{Key, Loaded, Row, Version};
 use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
@@ -54,6 +56,8 @@ enum Entry {
     Waiter(WorkspaceId, SessionId, Option<Timestamp>, TaskId),
     Lease(WorkerId, AttemptId),
     RunOf(TaskId, RunId),
+    /// One that is not deleted.
+    ScheduleOf(AgentId, ScheduleId),
     AttemptOf(RunId, u32, AttemptId),
 }
 
@@ -228,8 +232,10 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
             std::iter::once(held).chain(idle.into_iter().flatten()).collect()
         }
         (Key::Schedule(id), Row::Schedule(schedule)) => {
+            let of = Entry::ScheduleOf(schedule.agent_id, *id);
+            let of = schedule.deleted_at.is_none().then_some(of);
             let due = |at| Entry::Due(at, Due::Schedule(*id));
-            schedule.fire_at.map(due).into_iter().collect()
+            schedule.fire_at.map(due).into_iter().chain(of).collect()
         }
         (Key::Run(id), Row::Run(run)) => vec![Entry::RunOf(run.origin_task_id, *id)],
         (Key::Attempt(id), Row::Attempt(attempt)) => {

@@ -1,6 +1,6 @@
 //! Lists and stream pages, as transports ask for them.
 
-use hostler_core::id::{AgentId, RunId, TaskId, WorkspaceId};
+use hostler_core::id::{AgentId, RunId, ScheduleId, TaskId, WorkspaceId};
 use hostler_core::key::Row;
 use hostler_core::run;
 use hostler_core::session::SessionId;
@@ -25,6 +25,10 @@ pub enum Query {
     Snapshots { run: RunId, after_seq: u32, limit: usize },
     /// In the order of their coming.
     Inputs { task: TaskId, limit: usize },
+    /// Not deleted, newest first.
+    Schedules { workspace: WorkspaceId, agent: Option<AgentId>, after: Option<Uuid>, limit: usize },
+    /// The last one first, from before the number `before`.
+    Missed { schedule: ScheduleId, before: Option<u32>, limit: usize },
     /// By key upwards; all are given, as of the two that follow.
     Instances { workspace: WorkspaceId },
     /// By id upwards.

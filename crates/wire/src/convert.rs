@@ -7,6 +7,7 @@
 //! **Not here** What has to be loaded beside a row (the caller gives it).
 
 mod request;
+mod schedule;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::json::run::InteractionState;
 use crate::json::task::Payload;
 use crate::json::{Object, Time, WaitingOn};
 use crate::redact;
+pub use schedule::{backfilled, missed, schedule};
 pub use stream::{Original, original, record};
 
 fn text(text: &Option<String>) -> Option<String> {

@@ -32,7 +32,7 @@ use crate::key::{Key, Row, Version};
 use crate::lease::Lease;
 use crate::machine::Illegal;
 use crate::run::{Run, Snapshot};
-use crate::schedule::Schedule;
+use crate::schedule::{Missed, Schedule};
 use crate::session::{Session, SessionId};
 use crate::stream::{Append, Body, Record};
 use crate::task::{Parked, State, Task};
@@ -112,6 +112,8 @@ pub(crate) struct Txn<'a> {
     /// Of the commands before this one in the round.
     before: &'a Writes,
     pub staged: Writes,
+    /// Rows that will be asked for, should this command have to wait for one (see `want`).
+    wanted: RefCell<Vec<Key>>,
 }
 
 impl<'a> Txn<'a> {
@@ -125,7 +127,18 @@ impl<'a> Txn<'a> {
         before: &'a Writes,
     ) -> Self {
         let (reads, cache) = (RefCell::new(reads), RefCell::new(cache));
-        Txn { config, offers, now, ids, reads, cache, before, staged: Writes::default() }
+        let (staged, wanted) = (Writes::default(), RefCell::default());
+        Txn { config, offers, now, ids, reads, cache, before, staged, wanted }
+    }
+
+    /// Says that this row will be asked for. A command that names its rows before it reads the
+    /// first one has all of them loaded in one go.
+    pub fn want(&self, key: Key) {
+        self.wanted.borrow_mut().push(key);
+    }
+
+    pub fn take_wanted(&self) -> Vec<Key> {
+        self.wanted.take()
     }
 
     fn get(&self, key: Key) -> Decided<Option<Arc<Row>>> {
@@ -218,6 +231,7 @@ rows! {
     worker, Worker(id: WorkerId) -> Worker;
     receipt, Receipt(workspace: WorkspaceId, agent: AgentId, key: String) -> Receipt;
     schedule_row, Schedule(id: ScheduleId) -> Box<Schedule>;
+    missed, Missed(schedule: ScheduleId, seq: u32) -> Missed;
     account, Account(workspace: WorkspaceId, agent: Option<AgentId>) -> Account;
 }
 
@@ -228,6 +242,32 @@ impl Txn<'_> {
 
     pub fn run(&self, id: RunId) -> Decided<Option<Run>> {
         Ok(self.run_row(id)?.map(|run| *run))
+    }
+
+    pub fn schedule(&self, id: ScheduleId) -> Decided<Option<Schedule>> {
+        Ok(self.schedule_row(id)?.map(|schedule| *schedule))
+    }
+
+    /// The schedules of an agent that are not deleted, also those that this round has made.
+    pub fn schedules_of(&self, agent: AgentId) -> Decided<Vec<Schedule>> {
+        let find = Find::Schedules { agent, limit: crate::limits::AGENT_SCHEDULES_MAX };
+        let Found::Schedules(found) = self.find(find)? else {
+            unreachable!("a search is answered in kind")
+        };
+        let mut ids: BTreeSet<ScheduleId> = found.iter().copied().collect();
+        let ends = (ScheduleId(Uuid::nil()), ScheduleId(Uuid::max()));
+        let of_round = self.of_round(Key::Schedule(ends.0)..=Key::Schedule(ends.1));
+        ids.extend(of_round.filter_map(|(_, row)| match row {
+            Row::Schedule(schedule) => Some(schedule.id),
+            _ => None,
+        }));
+        ids.iter().for_each(|id| self.want(Key::Schedule(*id)));
+        let mut schedules = Vec::with_capacity(ids.len());
+        for id in ids {
+            let is_its = |row: &Schedule| row.agent_id == agent && row.deleted_at.is_none();
+            schedules.extend(self.schedule(id)?.filter(is_its));
+        }
+        Ok(schedules)
     }
 
     /// A row that another row names: it must be there.
@@ -330,6 +370,15 @@ impl Txn<'_> {
     pub fn put_worker(&mut self, mut worker: Worker) {
         worker.updated_at = self.now;
         self.put(Key::Worker(worker.id.clone()), Row::Worker(worker));
+    }
+
+    pub fn put_schedule(&mut self, mut schedule: Schedule) {
+        schedule.updated_at = self.now;
+        self.put(Key::Schedule(schedule.id), Row::Schedule(Box::new(schedule)));
+    }
+
+    pub fn put_missed(&mut self, missed: Missed) {
+        self.put(Key::Missed(missed.schedule_id, missed.seq), Row::Missed(missed));
     }
 
     pub fn put_receipt(&mut self, key: Key, receipt: Receipt) {

@@ -72,6 +72,7 @@ pub struct Script {
     /// What each worker is: its incarnation, offer and connection.
     pub workers: BTreeMap<WorkerId, (IncarnationId, Offer, Option<Link>)>,
     pub tasks: BTreeMap<String, TaskId>,
+    pub schedules: BTreeMap<String, hostler_core::id::ScheduleId>,
     /// The task that is being accepted.
     pub naming: Option<String>,
     /// The last execution of each task.
@@ -132,6 +133,7 @@ impl Script {
             faults: VecDeque::new(),
             workers: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             naming: None,
             given: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -203,6 +205,14 @@ impl Script {
                 self.ask(Command::Goodbye(writer));
             }
             "tick" => self.tick(&words.next()),
+            "work" => self.work(words),
+            "events" => self.schedule_events(),
+            // Nothing runs for so long.
+            "down" => {
+                let span = words.next();
+                let seconds = span.trim_end_matches('s').parse().expect("seconds");
+                self.now = self.now + Span::seconds(seconds);
+            }
             "reboot" => {
                 self.seed += 1;
                 self.engine = Engine::new(Config::default(), self.now, self.seed);
@@ -216,6 +226,10 @@ impl Script {
                 "conflict" => Fault::Conflict,
                 other => panic!("a fault is not {other}"),
             }),
+            "schedule" | "reschedule" | "unschedule" | "trigger" | "backfill" | "show"
+            | "details" => {
+                self.scheduling(&verb, words);
+            }
             "pause" => self.pause(words.next() == "on"),
             "concurrency" => self.show_instance(words),
             _ => self.report(&verb, words),
@@ -341,7 +355,7 @@ impl Script {
     }
 
     /// Goes on by so much, stopping wherever the engine wants to be woken.
-    fn tick(&mut self, span: &str) {
+    pub fn tick(&mut self, span: &str) {
         let millis: i64 = match span.strip_suffix("ms") {
             Some(text) => text.parse().expect("milliseconds"),
             None => {
@@ -451,12 +465,17 @@ impl Script {
 
     fn commit(&mut self, batch: &Batch) -> Result<Input, Error> {
         match self.faults.pop_front() {
-            None => self.store.commit(batch).map(Input::Committed),
+            None => {
+                let committed = self.store.commit(batch)?;
+                self.note_fired(batch);
+                Ok(Input::Committed(committed))
+            }
             Some(Fault::Unavailable) => Err(Error::Unavailable("no disk".into())),
             Some(Fault::Unknown) => Err(Error::Unknown("no word".into())),
             Some(Fault::Conflict) => Err(Error::Conflict),
             Some(Fault::UnknownAndWritten) => {
                 self.store.commit(batch)?;
+                self.note_fired(batch);
                 Err(Error::Unknown("no word".into()))
             }
         }

@@ -159,7 +159,7 @@ impl Script {
         name
     }
 
-    fn input_name(&mut self, task: &str, input: InputId) -> String {
+    pub fn input_name(&mut self, task: &str, input: InputId) -> String {
         if let Some(name) = self.names.get(&input.0) {
             return name.clone();
         }
@@ -209,6 +209,9 @@ impl Script {
                 self.names.insert(agent.id.0, format!("agent-{}", agent.agent_key));
                 format!("agent {} active {} max {max:?}", agent.agent_key, agent.active)
             }
+            Ok(Answer::Schedule(schedule)) => self.shown_schedule(&schedule),
+            Ok(Answer::Backfilled(filled)) => self.shown_filled(&filled),
+            Ok(Answer::Times(times)) => times.join(" "),
             Ok(Answer::Orders(orders)) => shown_orders(&orders),
             Ok(Answer::UnknownWorker) => "unknown worker".to_owned(),
             Ok(Answer::Verdicts(verdicts)) => {
@@ -262,7 +265,7 @@ impl Script {
     }
 
     /// Writes a line with every id that has a name replaced by it.
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         let mut text = text.to_owned();
         for (id, name) in &self.names {
             text = text.replace(&id.to_string(), name);
@@ -365,7 +368,7 @@ impl Script {
         }
     }
 
-    fn rows(&self, query: &Query) -> Vec<Row> {
+    pub fn rows(&self, query: &Query) -> Vec<Row> {
         self.store.scan(query).expect("the memory keeper always scans").rows
     }
 }

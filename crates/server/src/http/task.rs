@@ -122,7 +122,7 @@ pub fn status_of(accepted: &Accepted) -> StatusCode {
     }
 }
 
-async fn accepted_json(
+pub async fn accepted_json(
     app: &App,
     workspace: WorkspaceId,
     accepted: Accepted,

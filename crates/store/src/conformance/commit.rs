@@ -46,6 +46,8 @@ pub fn every_kind_of_row_comes_back_as_it_was_written(store: &dyn Store) {
             Row::Receipt(receipt(task.id, input_id(1))),
         ),
         put(None, Row::Snapshot(snapshot(run.id, 1, run.status))),
+        put(None, Row::Schedule(Box::new(schedule(1)))),
+        put(None, Row::Missed(missed(1, 1))),
     ];
     commit(store, writes.clone());
     for write in &writes {

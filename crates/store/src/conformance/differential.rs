@@ -23,7 +23,7 @@ use crate::{Error, Store, derived};
 
 /// Rows of each kind that there can be: few, so that they meet.
 const NUMBERS: u64 = 8;
-const KINDS: u64 = 13;
+const KINDS: u64 = 15;
 /// More rounds than any seed has needed by far.
 const ROUNDS_MAX: u64 = 20_000;
 
@@ -41,13 +41,16 @@ const WANTED: &[&str] = &[
     "find due cut",
     "find leases",
     "find ready",
+    "find schedules",
     "find waiters",
     "insert",
     "list of agents",
     "list of attempts",
     "list of inputs",
     "list of instances",
+    "list of missed ticks",
     "list of runs",
+    "list of schedules",
     "list of snapshots",
     "list of tasks",
     "list of workers",
@@ -69,6 +72,8 @@ const WANTED: &[&str] = &[
     "worker",
     "receipt",
     "snapshot",
+    "schedule",
+    "missed ticks",
 ];
 
 impl Seen {
@@ -262,6 +267,14 @@ fn random_row(dice: &mut Dice) -> (&'static str, Key, Row) {
             let key = Key::Receipt(home, agent_id(number % 3), format!("key-{number}"));
             return ("receipt", key, Row::Receipt(receipt(owner.id, input_id(dice.number()))));
         }
+        12 => ("schedule", {
+            let mut row = schedule(number);
+            (row.workspace_id, row.agent_id) = (home, agent_id(number % 3));
+            row.deleted_at = dice.some(4, Timestamp(1));
+            row.fire_at = Some(dice.time()).filter(|_| row.deleted_at.is_none());
+            Row::Schedule(Box::new(row))
+        }),
+        13 => ("missed ticks", Row::Missed(missed(number % 2, number as u32))),
         _ => ("snapshot", {
             let status = dice.of(run::Status::ALL);
             Row::Snapshot(snapshot(run_id(number % 2), number as u32, status))
@@ -319,7 +332,7 @@ fn random_instance(dice: &mut Dice, number: u64) -> Row {
 
 fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, context: &str) {
     let limit = dice.below(6) as usize;
-    let find = match dice.below(4) {
+    let find = match dice.below(5) {
         0 => {
             let types: [&[RuntimeType]; 3] =
                 [RuntimeType::ALL, &[RuntimeType::Gvisor], &[RuntimeType::Runc]];
@@ -327,6 +340,7 @@ fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, co
         }
         1 => Find::Due { now: dice.time(), limit },
         2 => Find::Leases { worker: worker_id(dice.below(3)) },
+        3 => Find::Schedules { agent: agent_id(dice.below(3)), limit },
         _ => Find::Waiters { workspace: dice.workspace(), session: session_id(dice.below(4)) },
     };
     let (left, right) = (super::found(one, find.clone()), super::found(other, find.clone()));
@@ -340,6 +354,7 @@ fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, co
             }
         }
         Found::Leases(leases) if !leases.is_empty() => seen.note("find leases"),
+        Found::Schedules(schedules) if !schedules.is_empty() => seen.note("find schedules"),
         Found::Waiters(waiters) if !waiters.is_empty() => seen.note("find waiters"),
         _ => {}
     }
@@ -352,7 +367,7 @@ fn random_query(dice: &mut Dice) -> (&'static str, Query) {
     let (created_after, created_before) = (dice.some(4, from), dice.some(4, to));
     let agent = dice.some(3, agent_id(number % 3));
     let session = dice.some(4, session_id(number % 4));
-    match dice.below(10) {
+    match dice.below(12) {
         0 => ("list of agents", Query::Agents { workspace }),
         1 | 2 => {
             let states = (0..dice.below(3)).map(|_| dice.of(task::State::ALL)).collect();
@@ -384,6 +399,15 @@ fn random_query(dice: &mut Dice) -> (&'static str, Query) {
         6 => ("list of inputs", Query::Inputs { task: task_id(1 + number % 3), limit }),
         7 => ("list of instances", Query::Instances { workspace }),
         8 => ("list of workers", Query::Workers),
+        9 => {
+            let after = dice.some(2, schedule_id(number).0);
+            ("list of schedules", Query::Schedules { workspace, agent, after, limit })
+        }
+        10 => {
+            let before = dice.some(2, number as u32);
+            let schedule = schedule_id(dice.below(2));
+            ("list of missed ticks", Query::Missed { schedule, before, limit })
+        }
         _ => ("list of workspaces", Query::Workspaces),
     }
 }
@@ -435,5 +459,7 @@ fn keys_of(number: u64) -> [Key; KINDS as usize] {
         Key::Worker(worker_id(number)),
         Key::Receipt(home, agent_id(number % 3), format!("key-{number}")),
         Key::Snapshot(run_id(number % 2), number as u32),
+        Key::Schedule(schedule_id(number)),
+        Key::Missed(schedule_id(number % 2), number as u32),
     ]
 }

@@ -273,3 +273,20 @@ pub fn waiters_are_bounded(store: &dyn Store) {
     let expected: Vec<TaskId> = (1..=limits::WAITERS_MAX as u64).map(task_id).collect();
     assert_eq!(waiters(store, &tasks[0]), expected);
 }
+
+pub fn schedules_are_found_by_their_agent(store: &dyn Store) {
+    let mut all = [3, 1, 2, 4].map(schedule);
+    all[2].agent_id = agent_id(2);
+    commit(store, all.clone().map(|row| put(None, Row::Schedule(Box::new(row)))).into());
+    let of = |agent, limit| found(store, Find::Schedules { agent: agent_id(agent), limit });
+    let ids = |numbers: &[u64]| {
+        Found::Schedules(numbers.iter().map(|number| schedule_id(*number)).collect())
+    };
+    assert_eq!(of(1, 10), ids(&[1, 3, 4]));
+    assert_eq!(of(1, 2), ids(&[1, 3]));
+    assert_eq!(of(2, 10), ids(&[2]));
+    all[0].deleted_at = Some(Timestamp(1));
+    commit(store, vec![put(Some(1), Row::Schedule(Box::new(all[0].clone())))]);
+    assert_eq!(of(1, 10), ids(&[1, 4]));
+    assert_eq!(of(9, 10), ids(&[]));
+}

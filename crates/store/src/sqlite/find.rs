@@ -1,7 +1,7 @@
 //! The searches of the engine, each over an index of what can be found and nothing else.
 
 use hostler_core::batch::{Due, Find, Found};
-use hostler_core::id::{AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::limits;
 use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
@@ -48,6 +48,9 @@ const WAITERS: &str = "SELECT id FROM tasks INDEXED BY tasks_waiting
     WHERE waiter = 1 AND session_id = ?1 AND workspace_id = ?2
     ORDER BY queued_at, id LIMIT ?3";
 
+const SCHEDULES: &str = "SELECT id FROM schedules INDEXED BY schedules_agent
+    WHERE deleted = 0 AND agent_id = ?1 ORDER BY id LIMIT ?2";
+
 pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
     match find {
         Find::Ready { runtime_types, limit } => {
@@ -57,6 +60,7 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
         Find::Leases { worker } => leases(connection, LEASES, &worker.0),
         Find::Idle { instance } => leases(connection, IDLE, instance),
         Find::Waiters { workspace, session } => waiters(connection, *workspace, session),
+        Find::Schedules { agent, limit } => schedules(connection, *agent, *limit),
     }
     .map_err(unavailable)
 }
@@ -173,6 +177,13 @@ fn leases(connection: &Connection, sql: &str, of: &str) -> rusqlite::Result<Foun
     let mut statement = connection.prepare_cached(sql)?;
     let ids = statement.query_map([of], |row| Ok(AttemptId(id(row, 0)?)))?;
     ids.collect::<Result<_, _>>().map(Found::Leases)
+}
+
+fn schedules(connection: &Connection, agent: AgentId, limit: usize) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(SCHEDULES)?;
+    let of = params![agent.0.as_bytes().as_slice(), bounded(limit)];
+    let ids = statement.query_map(of, |row| Ok(ScheduleId(id(row, 0)?)))?;
+    Ok(Found::Schedules(ids.collect::<rusqlite::Result<_>>()?))
 }
 
 fn waiters(

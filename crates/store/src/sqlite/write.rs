@@ -180,8 +180,7 @@ const SCHEDULE: Table = Table {
     index: 13,
     insert: "INSERT INTO schedules (id, version, body, workspace_id, agent_id, deleted, due_at)
         VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7)",
-    update: "UPDATE schedules SET version = ?2 + 1, body = ?3, agent_id = ?5, deleted = ?6,
-          due_at = ?7
+    update: "UPDATE schedules SET version = ?2 + 1, body = ?3, deleted = ?6, due_at = ?7
         WHERE id = ?1 AND version = ?2",
     delete: "DELETE FROM schedules WHERE id = ?1 AND version = ?2",
     load: "SELECT version, body FROM schedules WHERE id = ?1",
