@@ -41,6 +41,10 @@ pub enum Command {
     Reopen(String),
     Fire(ScheduleId),
     Expire { worker: WorkerId, renewal: u64 },
+    /// Removes the beginning of a stream that has grown too long.
+    Trim { task: TaskId, to_seq: u64 },
+    /// Removes the stream of a task that has rested long enough, then notes that it is gone.
+    Forget { task: TaskId, emptied: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]

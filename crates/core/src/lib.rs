@@ -2,7 +2,7 @@
 //!
 //! **What** Everything that decides, and nothing that waits. Read it in this order: `task`, `run`,
 //! `attempt`, `lease`, `input`, `session` (the nouns and their machines), `policy`, `capacity`
-//! (who may start), `worker`, `agent`, `stream`, `schedule` (when it fires); then `key` and
+//! (who may start), `worker`, `agent`, `stream`, `retention`, `schedule` (when it fires); then `key` and
 //! `batch` (what a store is asked), `command` (what can be asked of the engine) and `engine`.
 //!
 //! **Invariants** Each has a name, and the assertion, the simulation's check and the test cite it.
@@ -53,6 +53,7 @@ pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod policy;
+pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod session;

@@ -73,13 +73,13 @@ tests_of_both!(with_seed_1 1 with_seed_2 2 with_seed_3 3 with_seed_4 4);
 fn batch(number: u64) -> Batch {
     let writes = vec![rows::put_task(None, &rows::task(number))];
     let appends = vec![rows::append(number, vec![rows::event("task.accepted")])];
-    Batch { writes, appends }
+    Batch { writes, appends, ..Batch::default() }
 }
 
 fn is_there(store: &dyn Store, number: u64) -> bool {
     let task = rows::task_id(number);
     let row = store.load(&[Key::Task(task)]).expect("the task loads").remove(0).1;
-    let records = store.read(&LogRange { task, after: 0, limit: 10 }).expect("the stream is read");
+    let records = store.read(&LogRange { task, after: 0, limit: 10, bytes: 1_000 }).expect("the stream is read");
     assert_eq!(row.is_some(), records.len() == 1, "a batch is all or nothing");
     row.is_some()
 }
@@ -96,7 +96,7 @@ fn a_file_that_is_opened_again_has_everything() {
     let task = rows::task(1);
     let ready = hostler_core::capacity::Instance { queued: 1, ..instance };
     let instance = rows::put(None, Row::Instance(ready));
-    store.commit(&Batch { writes: vec![instance], appends: vec![] }).expect("it is committed");
+    store.commit(&Batch { writes: vec![instance], ..Batch::default() }).expect("it is committed");
     drop(store);
     let store = open(&path);
     assert!((1..=20).all(|number| is_there(&store, number)));
@@ -153,7 +153,7 @@ fn a_body_that_cannot_be_read_is_corrupt() {
     let task = rows::task_id(1);
     let loaded = store.load(&[Key::Task(task)]);
     assert!(matches!(loaded, Err(Error::Corrupt(_))));
-    let read = store.read(&LogRange { task, after: 0, limit: 1 });
+    let read = store.read(&LogRange { task, after: 0, limit: 1, bytes: 1_000 });
     assert!(matches!(read, Err(Error::Corrupt(_))));
     let filter = hostler_store::query::TaskFilter::default();
     let list = Query::Tasks { workspace: WorkspaceId::DEFAULT, filter, after: None, limit: 1 };

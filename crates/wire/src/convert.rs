@@ -80,6 +80,7 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         queued_at,
         dispatched_at,
         archived_at,
+        rested_at: _,
         created_at,
         updated_at,
     } = task;

@@ -398,7 +398,7 @@ impl Script {
             expect: Some(version),
             row: row.map(std::sync::Arc::new),
         };
-        let batch = Batch { writes: vec![write], appends: Vec::new() };
+        let batch = Batch { writes: vec![write], ..Batch::default() };
         self.store.commit(&batch).expect("nobody else writes");
         let now = self.now;
         self.engine = Engine::new(Config::default(), now, self.seed);

@@ -307,7 +307,7 @@ impl Script {
             if let Some(error) = &task.error {
                 let _ = write!(line, " {error:?}");
             }
-            for row in self.rows(&Query::Inputs { task: id, limit: 100 }) {
+            for row in self.rows(&Query::Inputs { task: id, after: None, limit: 100 }) {
                 let Row::Input(input) = row else { continue };
                 let input_name = self.input_name(&name, input.id);
                 let _ = match (input.outcome, input.reason) {
@@ -353,7 +353,7 @@ impl Script {
     }
 
     fn logs_of(&mut self, task: TaskId) {
-        let range = LogRange { task, after: 0, limit: 1_000 };
+        let range = LogRange { task, after: 0, limit: 1_000, bytes: usize::MAX };
         let records = self.store.read(&range).expect("the memory keeper always reads");
         let lines = records.into_iter().filter_map(|record| match record.record.body {
             Body::Log { data, .. } => Some(data),

@@ -48,6 +48,9 @@ const WAITERS: &str = "SELECT id FROM tasks INDEXED BY tasks_waiting
     WHERE waiter = 1 AND session_id = ?1 AND workspace_id = ?2
     ORDER BY queued_at, id LIMIT ?3";
 
+const RESTED: &str = "SELECT id FROM tasks INDEXED BY tasks_rested
+    WHERE rested_at IS NOT NULL AND rested_at <= ?1 ORDER BY rested_at, id LIMIT ?2";
+
 pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
     match find {
         Find::Ready { runtime_types, limit } => {
@@ -57,6 +60,7 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
         Find::Leases { worker } => leases(connection, LEASES, &worker.0),
         Find::Idle { instance } => leases(connection, IDLE, instance),
         Find::Waiters { workspace, session } => waiters(connection, *workspace, session),
+        Find::Rested { until, limit } => rested(connection, *until, *limit),
     }
     .map_err(unavailable)
 }
@@ -185,6 +189,12 @@ fn waiters(
     let found = params![session.0, workspace.cast_signed(), limit];
     let ids = statement.query_map(found, |row| Ok(TaskId(id(row, 0)?)))?;
     ids.collect::<Result<_, _>>().map(Found::Waiters)
+}
+
+fn rested(connection: &Connection, until: Timestamp, limit: usize) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(RESTED)?;
+    let ids = statement.query_map(params![until.0, bounded(limit)], |row| Ok(TaskId(id(row, 0)?)))?;
+    ids.collect::<Result<_, _>>().map(Found::Rested)
 }
 
 pub fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
