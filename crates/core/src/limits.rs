@@ -23,8 +23,6 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Commands of one call (ACC-7).
 pub const BULK_MAX: usize = 1_000;
-/// Snapshots of a run in one answer.
-pub const SNAPSHOTS_MAX: usize = 500;
 
 /// How long no further message may have come before collected ones make a turn (INP-2).
 pub const COLLECT_QUIET: Span = Span::millis(2_000);

@@ -24,7 +24,7 @@ use crate::json;
 use crate::json::run::InteractionState;
 use crate::json::task::Payload;
 use crate::json::{Time, WaitingOn};
-pub use stream::{Original, original, record};
+pub use stream::{Original, original, prompt, record};
 
 pub fn agent(agent: &Agent) -> json::Agent {
     let Agent {

@@ -32,7 +32,7 @@ pub use hostler_core::id::{AgentId, AttemptId, IncarnationId, InputId, RunId, Ta
 pub use input::{Input, InputAccepted, SendInput};
 pub use instance::Instance;
 pub use list::{
-    AgentList, AttemptList, InputList, InstanceList, ListRuns, ListTasks, RunList, SnapshotList,
+    AgentList, AttemptList, InputList, InstanceList, ListRows, ListRuns, ListTasks, RunList, SnapshotList,
     TaskList, WorkerList,
 };
 pub use policy::{Policy, PolicyRequest, Retry};

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use hostler_server::config::Retention;
 use hostler_server::{Config, Server};
 use hostler_wire::v1;
 use hostler_wire::v1::server_frame::Body as ServerBody;
@@ -33,10 +34,15 @@ pub struct TestServer {
 
 impl TestServer {
     pub async fn start() -> Self {
-        Self::on(tempfile::tempdir().expect("a folder of one's own")).await
+        Self::keeping(Retention::default()).await
     }
 
-    async fn on(dir: tempfile::TempDir) -> Self {
+    /// A server that keeps only so much of streams.
+    pub async fn keeping(retention: Retention) -> Self {
+        Self::on(tempfile::tempdir().expect("a folder of one's own"), retention).await
+    }
+
+    async fn on(dir: tempfile::TempDir, retention: Retention) -> Self {
         TLS.call_once(|| {
             let provider = rustls::crypto::ring::default_provider();
             provider.install_default().expect("installed once");
@@ -47,6 +53,7 @@ impl TestServer {
             database: None,
             token: TOKEN.to_owned(),
             fallback_runtime: Some("bubblewrap".to_owned()),
+            retention,
         };
         let server = Server::open(config).await.expect("the server opens");
         let url = format!("http://{}", server.address());
@@ -64,7 +71,7 @@ impl TestServer {
         self.stop.cancel();
         self.running.take().expect("it runs").await.expect("it ends well");
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a folder"));
-        Self::on(dir).await
+        Self::on(dir, Retention::default()).await
     }
 
     pub fn path(&self, path: &str) -> String {
