@@ -18,6 +18,8 @@
 //! | INV-ENGINE-3 deciding is pure | `engine` |
 //! | INV-INPUT-1 an input ends in exactly one outcome | `input` |
 //! | INV-INPUT-2 an input is taken by at most one run | `input` |
+//! | INV-KEEP-1 only what is over a stream's maximum or age is removed | `retention` |
+//! | INV-KEEP-2 a task with `rested_at` rests and has a stream | `retention` |
 //! | INV-LEASE-1 a write under an old term is refused | `lease` |
 //! | INV-LEASE-2 a session has at most one lease | `lease` |
 //! | INV-LEASE-3 a lease is counted under its state | `lease` |

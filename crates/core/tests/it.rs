@@ -24,6 +24,8 @@ mod peer;
 mod peers;
 #[path = "it/report.rs"]
 mod report;
+#[path = "it/retention.rs"]
+mod retention;
 #[path = "it/runs.rs"]
 mod runs;
 #[path = "it/script.rs"]

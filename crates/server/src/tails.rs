@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use axum::response::sse::Event;
+use bytes::Bytes;
 use hostler_core::id::TaskId;
 use tokio::sync::watch;
 
@@ -28,16 +28,27 @@ struct Tail {
     page: tokio::sync::Mutex<Option<Arc<Shown>>>,
 }
 
-/// Records of a stream as events, each with the cursor after it.
+/// Records of a stream as the text of server-sent events.
 #[derive(Debug)]
 pub struct Shown {
     /// All that stands above this cursor ...
     pub after: u64,
     /// ... and up to this one.
     pub end: u64,
-    pub events: Vec<(u64, Event)>,
+    pub text: Bytes,
+    /// For each event the cursor after it, and where its text ends.
+    pub ends: Vec<(u64, usize)>,
     /// There was nothing after these.
     pub is_last: bool,
+}
+
+impl Shown {
+    /// What a reader at this cursor has not seen; nothing is copied.
+    pub fn above(&self, cursor: u64) -> Bytes {
+        let seen = self.ends.partition_point(|(end, _)| *end <= cursor);
+        let start = seen.checked_sub(1).map_or(0, |last| self.ends[last].1);
+        self.text.slice(start..)
+    }
 }
 
 impl Tails {

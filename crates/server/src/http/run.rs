@@ -8,8 +8,8 @@ use hostler_core::key::Row;
 use hostler_core::limits;
 use hostler_core::run::{Run, Status};
 use hostler_core::session::SessionId;
-use hostler_store::query::RunFilter;
 use hostler_store::Query as List;
+use hostler_store::query::RunFilter;
 use hostler_wire::convert::{self, Original};
 use hostler_wire::json::stream::RunEventList;
 use hostler_wire::json::{

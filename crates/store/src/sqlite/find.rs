@@ -193,7 +193,8 @@ fn waiters(
 
 fn rested(connection: &Connection, until: Timestamp, limit: usize) -> rusqlite::Result<Found> {
     let mut statement = connection.prepare_cached(RESTED)?;
-    let ids = statement.query_map(params![until.0, bounded(limit)], |row| Ok(TaskId(id(row, 0)?)))?;
+    let ids =
+        statement.query_map(params![until.0, bounded(limit)], |row| Ok(TaskId(id(row, 0)?)))?;
     ids.collect::<Result<_, _>>().map(Found::Rested)
 }
 

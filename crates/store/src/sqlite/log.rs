@@ -6,17 +6,19 @@ use hostler_core::stream::{Append, Body, Record};
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::{corrupt, row, unavailable};
-use crate::query::{LogRange, Sequenced};
 use crate::Error;
+use crate::query::{LogRange, Sequenced};
 use crate::record::{self, Room};
 
 /// What a row holds of an append's records, about.
 const ROW_BYTES: usize = 256 << 10;
 
 /// The end of the stream is that of its last row: there is no head to keep.
-pub const LAST: &str = "SELECT last_seq FROM log WHERE task_id = ?1 ORDER BY first_seq DESC LIMIT 1";
+pub const LAST: &str =
+    "SELECT last_seq FROM log WHERE task_id = ?1 ORDER BY first_seq DESC LIMIT 1";
 
-pub const APPEND: &str = "INSERT INTO log (task_id, first_seq, last_seq, body) VALUES (?1, ?2, ?3, ?4)";
+pub const APPEND: &str =
+    "INSERT INTO log (task_id, first_seq, last_seq, body) VALUES (?1, ?2, ?3, ?4)";
 
 /// Begins with the row that the first wanted number lies in.
 const READ: &str = "SELECT first_seq, body FROM log

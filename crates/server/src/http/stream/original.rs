@@ -89,10 +89,9 @@ pub async fn batch(
         Some(text) => text.parse::<RunId>().ok() == run_id,
     };
     let given = match same {
-        true => Cursors {
-            log: from_zero(query.log_cursor),
-            event: from_zero(query.run_event_cursor),
-        },
+        true => {
+            Cursors { log: from_zero(query.log_cursor), event: from_zero(query.run_event_cursor) }
+        }
         false => Cursors { log: 0, event: 0 },
     };
     let (after, page) = read(&app, &task, given).await?;
@@ -140,11 +139,7 @@ fn from_zero(given: Option<i64>) -> u64 {
 }
 
 /// The page after the lower of both cursors, and where they truly are: none is beyond the end.
-async fn read(
-    app: &App,
-    task: &Task,
-    given: Cursors,
-) -> Result<(Cursors, RecordPage), Fault> {
+async fn read(app: &App, task: &Task, given: Cursors) -> Result<(Cursors, RecordPage), Fault> {
     let end = app.view.end(task.id).await?;
     let log = if given.log > end { 0 } else { given.log };
     let after = Cursors { log, event: given.event.min(end) };
