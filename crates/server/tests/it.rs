@@ -5,8 +5,11 @@ mod it {
     mod agents;
     mod documents;
     mod lifecycle;
+    mod original;
     mod pages;
+    mod readers;
     mod refusals;
+    mod retention;
     mod streams;
     mod support;
 }

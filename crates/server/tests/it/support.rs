@@ -238,9 +238,20 @@ impl TestWorker {
         number: u64,
         lines: &[&str],
     ) -> v1::LogChunkAck {
+        self.log_on(assignment, number, "stdout", lines).await
+    }
+
+    /// The same on a named channel.
+    pub async fn log_on(
+        &mut self,
+        assignment: &v1::Assignment,
+        number: u64,
+        stream: &str,
+        lines: &[&str],
+    ) -> v1::LogChunkAck {
         let record = |line: &&str| v1::LogRecord {
             ts_ms: 1,
-            stream: "stdout".to_owned(),
+            stream: stream.to_owned(),
             data: (*line).to_owned(),
             chunk_type: "text".to_owned(),
             metadata_json: String::new(),
@@ -297,4 +308,36 @@ pub fn ended(cause: v1::ended::Cause) -> v1::execution_event::Event {
 
 pub fn input_of(assignment: &v1::Assignment) -> String {
     assignment.input.as_ref().expect("an assignment has an input").input_id.clone()
+}
+
+/// A task whose run has begun on a worker, with nothing said yet.
+pub struct Running {
+    pub id: String,
+    pub worker: TestWorker,
+    pub assignment: v1::Assignment,
+}
+
+impl Running {
+    pub async fn begin(server: &TestServer) -> Running {
+        server.agent("coder").await;
+        let body = json!({ "agent_id": "coder", "message": "do it" });
+        let (_, answer) = server.post("/tasks", body).await;
+        let id = answer["task"]["id"].as_str().expect("an id").to_owned();
+        let mut worker = TestWorker::connect(server, "w1", 1).await;
+        let assignment = worker.assignment().await;
+        let input = input_of(&assignment);
+        worker.report(&assignment, vec![started(), turn_started(&input)]).await;
+        Running { id, worker, assignment }
+    }
+
+    pub async fn log(&mut self, number: u64, lines: &[&str]) {
+        let ack = self.worker.log(&self.assignment, number, lines).await;
+        assert_eq!(ack.next_number, number + 1);
+    }
+
+    pub async fn end(&mut self) {
+        let input = input_of(&self.assignment);
+        let events = vec![turn_ended(&input, "x"), ended(v1::ended::Cause::Closed)];
+        self.worker.report(&self.assignment, events).await;
+    }
 }
