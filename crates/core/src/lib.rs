@@ -2,7 +2,7 @@
 //!
 //! **What** Everything that decides, and nothing that waits. Read it in this order: `task`, `run`,
 //! `attempt`, `lease`, `input`, `session` (the nouns and their machines), `policy`, `capacity`
-//! (who may start), `worker`, `agent`, `stream`, `schedule` (when it fires); then `key` and
+//! (who may start), `worker`, `agent`, `stream`, `retention`, `schedule` (when it fires); then `key` and
 //! `batch` (what a store is asked), `command` (what can be asked of the engine) and `engine`.
 //!
 //! **Invariants** Each has a name, and the assertion, the simulation's check and the test cite it.
@@ -18,6 +18,8 @@
 //! | INV-ENGINE-3 deciding is pure | `engine` |
 //! | INV-INPUT-1 an input ends in exactly one outcome | `input` |
 //! | INV-INPUT-2 an input is taken by at most one run | `input` |
+//! | INV-KEEP-1 only what is over a stream's maximum or age is removed | `retention` |
+//! | INV-KEEP-2 a task with `rested_at` rests and has a stream | `retention` |
 //! | INV-LEASE-1 a write under an old term is refused | `lease` |
 //! | INV-LEASE-2 a session has at most one lease | `lease` |
 //! | INV-LEASE-3 a lease is counted under its state | `lease` |
@@ -55,6 +57,7 @@ pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod policy;
+pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod session;

@@ -26,6 +26,8 @@ mod peer;
 mod peers;
 #[path = "it/report.rs"]
 mod report;
+#[path = "it/retention.rs"]
+mod retention;
 #[path = "it/runs.rs"]
 mod runs;
 #[path = "it/schedule_asks.rs"]

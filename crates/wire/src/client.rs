@@ -36,6 +36,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// A server that is there answers a connection within this.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// The largest page of a list that is not filtered.
+const MOST_ROWS: json::ListRows = json::ListRows { limit: Some(200), cursor: None };
+
 /// Events of a task in their order.
 pub type Events = Pin<Box<dyn Stream<Item = Result<Event, ClientError>> + Send>>;
 
@@ -270,7 +273,7 @@ impl Client {
     }
 
     pub async fn list_inputs(&self, task_id: &str) -> Result<json::InputList, ClientError> {
-        self.get(&["tasks", task_id, "inputs"]).await
+        self.get_with(&["tasks", task_id, "inputs"], &MOST_ROWS).await
     }
 
     // Runs.
@@ -288,7 +291,7 @@ impl Client {
     }
 
     pub async fn list_snapshots(&self, run_id: &str) -> Result<json::SnapshotList, ClientError> {
-        self.get(&["runs", run_id, "snapshots"]).await
+        self.get_with(&["runs", run_id, "snapshots"], &MOST_ROWS).await
     }
 
     pub async fn get_interaction(&self, run_id: &str) -> Result<json::Interaction, ClientError> {

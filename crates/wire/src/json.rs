@@ -34,8 +34,8 @@ pub use hostler_core::id::{AgentId, AttemptId, IncarnationId, InputId, RunId, Sc
 pub use input::{EditInput, Input, InputAccepted, SendInput};
 pub use instance::Instance;
 pub use list::{
-    AgentList, AttemptList, InputList, InstanceList, ListRuns, ListTasks, RunList, SnapshotList,
-    TaskList, WorkerList,
+    AgentList, AttemptList, InputList, InstanceList, ListRows, ListRuns, ListTasks, RunList,
+    SnapshotList, TaskList, WorkerList,
 };
 pub use policy::{Policy, PolicyRequest, Retry};
 pub use problem::{Changed, Problem};

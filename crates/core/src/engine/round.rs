@@ -13,7 +13,7 @@ use crate::command::{Answer, Command};
 use crate::id::{Ids, Seed, TaskId};
 use crate::key::{Key, Loaded, Row, Version};
 use crate::time::Timestamp;
-use crate::{agent, input, run, schedule, task, worker};
+use crate::{agent, input, retention, run, schedule, task, worker};
 
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -104,7 +104,7 @@ impl Round {
             return Step::Read(keys, finds);
         }
         let batch = self.batch();
-        match batch.writes.is_empty() && batch.appends.is_empty() {
+        match batch.is_empty() {
             true => Step::Nothing,
             false => Step::Commit(batch),
         }
@@ -177,7 +177,8 @@ impl Round {
     }
 
     fn batch(&self) -> Batch {
-        let mut batch = Batch { writes: Vec::new(), appends: self.writes.appends.clone() };
+        let (appends, trims) = (self.writes.appends.clone(), self.writes.trims.clone());
+        let mut batch = Batch { writes: Vec::new(), appends, trims };
         for (key, row) in &self.writes.rows {
             let before = self.reads.rows.get(key).and_then(Option::as_ref);
             if before.map(|(_, row)| row) == row.as_ref() {
@@ -321,6 +322,14 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
         },
         Command::Expire { worker, renewal } => {
             worker::lose::expire(txn, worker, *renewal)?;
+            Answer::Done
+        }
+        Command::Trim { task, to_seq } => {
+            retention::trim(txn, *task, *to_seq);
+            Answer::Done
+        }
+        Command::Forget { task, emptied } => {
+            retention::forget(txn, *task, *emptied)?;
             Answer::Done
         }
     })

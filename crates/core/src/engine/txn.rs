@@ -34,7 +34,7 @@ use crate::machine::Illegal;
 use crate::run::{Run, Snapshot};
 use crate::schedule::{Missed, Schedule};
 use crate::session::{Session, SessionId};
-use crate::stream::{Append, Body, Record};
+use crate::stream::{Append, Body, Record, Trim};
 use crate::task::{Parked, State, Task};
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -67,6 +67,7 @@ pub(crate) type Decided<T> = Result<T, Halt>;
 pub(crate) struct Writes {
     pub rows: BTreeMap<Key, Option<Arc<Row>>>,
     pub appends: Vec<Append>,
+    pub trims: Vec<Trim>,
     pub pushes: Vec<Push>,
     /// Executions promised to workers, by the connection they are promised over.
     pub promised: BTreeMap<(WorkerId, Link), u32>,
@@ -78,6 +79,7 @@ impl Writes {
         for append in later.appends {
             self.append(append.task_id, append.records);
         }
+        self.trims.extend(later.trims);
         self.pushes.extend(later.pushes);
         for (worker, count) in later.promised {
             *self.promised.entry(worker).or_default() += count;
@@ -386,7 +388,8 @@ impl Txn<'_> {
     }
 
     /// A task that is new in this command.
-    pub fn create_task(&mut self, task: Task) -> Decided<()> {
+    pub fn create_task(&mut self, mut task: Task) -> Decided<()> {
+        task.rested_at = crate::retention::rested_at(None, &task);
         self.count_task(None, &task)?;
         self.put(Key::Task(task.id), Row::Task(Box::new(task)));
         Ok(())
@@ -396,6 +399,7 @@ impl Txn<'_> {
         task.updated_at = self.now;
         let before = self.task(task.id)?;
         self.count_task(before.as_ref(), &task)?;
+        task.rested_at = crate::retention::rested_at(before.as_ref(), &task);
         let was_open = before.is_some_and(|before| !before.state.is_terminal());
         let rests = was_open && task.state.is_terminal() && task.schedule_id.is_some();
         self.put(Key::Task(task.id), Row::Task(Box::new(task.clone())));

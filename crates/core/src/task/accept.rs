@@ -197,6 +197,7 @@ fn create(
         queued_at: Some(now),
         dispatched_at: None,
         archived_at: None,
+        rested_at: None,
         created_at: now,
         updated_at: now,
     };

@@ -33,12 +33,17 @@ pub const WORKSPACE: WorkspaceId = WorkspaceId::DEFAULT;
 /// Runs a script and compares what came of it.
 #[track_caller]
 pub fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&trace(text));
+}
+
+/// What comes of a script.
+pub fn trace(text: &str) -> String {
     let mut script = Script::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         script.line(line);
     }
     script.summary();
-    expected.assert_eq(&script.trace);
+    script.trace
 }
 
 /// What the next commit comes to.
@@ -64,6 +69,7 @@ pub struct Given {
 pub struct Script {
     pub store: Memory,
     engine: Engine,
+    config: Config,
     pub now: Timestamp,
     seed: u64,
     link: Link,
@@ -126,6 +132,7 @@ impl Script {
         let mut script = Script {
             store,
             engine: Engine::new(Config::default(), now, 1),
+            config: Config::default(),
             now,
             seed: 100,
             link: 0,
@@ -215,7 +222,7 @@ impl Script {
             }
             "reboot" => {
                 self.seed += 1;
-                self.engine = Engine::new(Config::default(), self.now, self.seed);
+                self.engine = Engine::new(self.config.clone(), self.now, self.seed);
                 self.workers.values_mut().for_each(|worker| worker.2 = None);
                 self.drain();
             }
@@ -231,6 +238,8 @@ impl Script {
                 self.scheduling(&verb, words);
             }
             "pause" => self.pause(words.next() == "on"),
+            "keep" => self.keep(words),
+            "stream" => self.show_stream(words),
             "concurrency" => self.show_instance(words),
             _ => self.report(&verb, words),
         }
@@ -412,10 +421,21 @@ impl Script {
             expect: Some(version),
             row: row.map(std::sync::Arc::new),
         };
-        let batch = Batch { writes: vec![write], appends: Vec::new() };
+        let batch = Batch { writes: vec![write], ..Batch::default() };
         self.store.commit(&batch).expect("nobody else writes");
-        let now = self.now;
-        self.engine = Engine::new(Config::default(), now, self.seed);
+        self.begin_again();
+    }
+
+    /// `keep [records=1000000] [days=30]`: from here on.
+    fn keep(&mut self, words: &mut Words) {
+        let retention = &mut self.config.retention;
+        retention.records_max_per_task = words.number("records").unwrap_or(1_000_000);
+        retention.days_after_rest = words.number("days").unwrap_or(30);
+        self.begin_again();
+    }
+
+    fn begin_again(&mut self) {
+        self.engine = Engine::new(self.config.clone(), self.now, self.seed);
         self.drain();
     }
 

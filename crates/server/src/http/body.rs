@@ -175,3 +175,12 @@ pub fn limit(given: Option<u32>) -> Result<usize, Fault> {
         )),
     }
 }
+
+/// Where a page starts: what the `next_cursor` of the page before names.
+pub fn cursor<T: std::str::FromStr>(given: Option<&str>) -> Result<Option<T>, Fault> {
+    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        let text = format!("invalid cursor: {text:?}; allowed: the next_cursor of a page");
+        Fault::field(Code::InvalidField, "cursor", text)
+    })
+}

@@ -39,7 +39,7 @@ pub async fn list(
         Some(given) => Some(app.view.agent(workspace, given).await?.id),
         None => None,
     };
-    let after = task::cursor(query.cursor.as_deref())?;
+    let after = body::cursor(query.cursor.as_deref())?;
     let page = app.view.scan(List::Schedules { workspace, agent, after, limit }).await?;
     let schedules: Vec<Schedule> = page
         .rows

@@ -67,8 +67,9 @@ impl View {
         self.read(move |store| store.scan(&query)).await
     }
 
-    pub async fn records(&self, range: LogRange) -> Result<Vec<Sequenced>, Fault> {
-        self.read(move |store| store.read(&range)).await
+    /// A piece of a stream, and the end of the stream after it was read.
+    pub async fn records(&self, range: LogRange) -> Result<(Vec<Sequenced>, u64), Fault> {
+        self.read(move |store| Ok((store.read(&range)?, store.end(range.task)?))).await
     }
 
     pub async fn end(&self, task: TaskId) -> Result<u64, Fault> {

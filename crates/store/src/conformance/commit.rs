@@ -74,6 +74,7 @@ pub fn a_failed_guard_writes_nothing_of_the_batch(store: &dyn Store) {
             put_task(Some(2), &task(1)),
         ],
         appends: vec![append(1, vec![line("lost")])],
+        ..Batch::default()
     };
     assert!(matches!(store.commit(&batch), Err(Error::Conflict)));
     assert_eq!(version(store, &Key::Task(task_id(1))), Some(1));

@@ -112,6 +112,7 @@ pub fn task(number: u64) -> Task {
         queued_at: Some(at),
         dispatched_at: None,
         archived_at: None,
+        rested_at: None,
         created_at: at,
         updated_at: at,
     }

@@ -206,7 +206,7 @@ pub fn inputs_come_in_the_order_of_their_coming(store: &dyn Store) {
     // An update keeps its place.
     commit(store, vec![put(Some(1), Row::Input(input(3, task_id(1))))]);
     let list = |limit| {
-        let page = page(store, Query::Inputs { task: task_id(1), limit });
+        let page = page(store, Query::Inputs { task: task_id(1), after: None, limit });
         (ids(&page), page.has_more)
     };
     let expected = |numbers: &[u64]| -> Vec<Uuid> {
@@ -217,6 +217,27 @@ pub fn inputs_come_in_the_order_of_their_coming(store: &dyn Store) {
     commit(store, vec![remove(Key::Input(input_id(3)), Some(2))]);
     commit(store, vec![put(None, Row::Input(input(3, task_id(1))))]);
     assert_eq!(list(3), (expected(&[1, 2, 3]), false));
+}
+
+pub fn inputs_come_in_pages_without_holes(store: &dyn Store) {
+    for (number, task) in [(3, 1), (1, 1), (9, 2), (2, 1), (4, 1)] {
+        commit(store, vec![put(None, Row::Input(input(number, task_id(task))))]);
+    }
+    let after = |number: Option<u64>| {
+        let after = number.map(input_id);
+        let page = page(store, Query::Inputs { task: task_id(1), after, limit: 2 });
+        (ids(&page), page.has_more)
+    };
+    let expected = |numbers: &[u64]| -> Vec<Uuid> {
+        numbers.iter().map(|number| input_id(*number).0).collect()
+    };
+    assert_eq!(after(None), (expected(&[3, 1]), true));
+    assert_eq!(after(Some(1)), (expected(&[2, 4]), false));
+    assert_eq!(after(Some(3)), (expected(&[1, 2]), true));
+    assert_eq!(after(Some(4)), (vec![], false));
+    // Of another task, and of none.
+    assert_eq!(after(Some(9)), (vec![], false));
+    assert_eq!(after(Some(77)), (vec![], false));
 }
 
 pub fn agents_come_by_key_without_deleted_ones(store: &dyn Store) {

@@ -52,6 +52,14 @@ pub fn find(state: &State, find: &Find) -> Found {
             });
             Found::Schedules(schedules.take(*limit).collect())
         }
+        Find::Rested { until, limit } => {
+            let start = Entry::Rested(Timestamp(i64::MIN), FIRST_TASK);
+            let rested = state.index.range(start..).map_while(|entry| match entry {
+                Entry::Rested(at, id) if at <= until => Some(*id),
+                _ => None,
+            });
+            Found::Rested(rested.take(*limit).collect())
+        }
     }
 }
 

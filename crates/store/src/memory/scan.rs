@@ -40,8 +40,14 @@ pub fn scan(state: &State, query: &Query) -> Page {
             let last = Bound::Included(Key::Snapshot(*run, u32::MAX));
             page(state.rows.range((after, last)).map(|(_, (_, row))| row), *limit)
         }
-        Query::Inputs { task, limit } => {
-            let inputs = state.arrivals.range((*task, 0)..=(*task, u64::MAX));
+        Query::Inputs { task, after, limit } => {
+            let after = match after {
+                None => 0,
+                Some(id) if is_input_of(state, *id, *task) => state.arrived[id],
+                Some(_) => u64::MAX,
+            };
+            let first = Bound::Excluded((*task, after));
+            let inputs = state.arrivals.range((first, Bound::Included((*task, u64::MAX))));
             let ids = inputs.map(|(_, id)| *id);
             page(ids.filter_map(|id: InputId| row(state, &Key::Input(id))), *limit)
         }
@@ -75,6 +81,10 @@ fn agents(state: &State, workspace: WorkspaceId) -> Page {
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|a, b| (&a.agent_key, a.id).cmp(&(&b.agent_key, b.id)));
     Page { rows: rows.into_iter().cloned().map(Row::Agent).collect(), has_more: false }
+}
+
+fn is_input_of(state: &State, id: InputId, task: TaskId) -> bool {
+    matches!(row(state, &Key::Input(id)), Some(Row::Input(input)) if input.task_id == task)
 }
 
 fn row<'s>(state: &'s State, key: &Key) -> Option<&'s Row> {

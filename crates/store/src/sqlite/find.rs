@@ -50,6 +50,8 @@ const WAITERS: &str = "SELECT id FROM tasks INDEXED BY tasks_waiting
 
 const SCHEDULES: &str = "SELECT id FROM schedules INDEXED BY schedules_agent
     WHERE deleted = 0 AND agent_id = ?1 ORDER BY id LIMIT ?2";
+const RESTED: &str = "SELECT id FROM tasks INDEXED BY tasks_rested
+    WHERE rested_at IS NOT NULL AND rested_at <= ?1 ORDER BY rested_at, id LIMIT ?2";
 
 pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
     match find {
@@ -61,6 +63,7 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
         Find::Idle { instance } => leases(connection, IDLE, instance),
         Find::Waiters { workspace, session } => waiters(connection, *workspace, session),
         Find::Schedules { agent, limit } => schedules(connection, *agent, *limit),
+        Find::Rested { until, limit } => rested(connection, *until, *limit),
     }
     .map_err(unavailable)
 }
@@ -196,6 +199,13 @@ fn waiters(
     let found = params![session.0, workspace.cast_signed(), limit];
     let ids = statement.query_map(found, |row| Ok(TaskId(id(row, 0)?)))?;
     ids.collect::<Result<_, _>>().map(Found::Waiters)
+}
+
+fn rested(connection: &Connection, until: Timestamp, limit: usize) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(RESTED)?;
+    let ids =
+        statement.query_map(params![until.0, bounded(limit)], |row| Ok(TaskId(id(row, 0)?)))?;
+    ids.collect::<Result<_, _>>().map(Found::Rested)
 }
 
 pub fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {

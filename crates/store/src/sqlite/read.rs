@@ -64,8 +64,9 @@ pub fn scan(connection: &mut Connection, query: &Query) -> Result<Page, Error> {
                 all(&connection, SNAPSHOTS, from, |text| row::from(text).map(Row::Snapshot))?;
             Ok(cut(page.rows, *limit))
         }
-        Query::Inputs { task, limit } => {
-            let of = params![task.0.as_bytes().as_slice(), one_more(*limit)];
+        Query::Inputs { task, after, limit } => {
+            let after = after.as_ref().map(|after| after.0.as_bytes().as_slice());
+            let of = params![task.0.as_bytes().as_slice(), one_more(*limit), after];
             let page = all(&connection, INPUTS, of, |text| row::from(text).map(Row::Input))?;
             Ok(cut(page.rows, *limit))
         }
@@ -107,7 +108,9 @@ const ATTEMPTS: &str = "SELECT body FROM attempts INDEXED BY attempts_run
 const SNAPSHOTS: &str = "SELECT body FROM snapshots
     WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 const INPUTS: &str = "SELECT body FROM inputs INDEXED BY inputs_task
-    WHERE task_id = ?1 ORDER BY rowid LIMIT ?2";
+    WHERE task_id = ?1 AND rowid > CASE WHEN ?3 IS NULL THEN 0 ELSE
+      (SELECT rowid FROM inputs WHERE id = ?3 AND task_id = ?1) END
+    ORDER BY rowid LIMIT ?2";
 const SCHEDULES: &str = "SELECT body FROM schedules INDEXED BY schedules_list
     WHERE deleted = 0 AND workspace_id = ?1 AND id < ?2
     ORDER BY id DESC LIMIT ?3";
