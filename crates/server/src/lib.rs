@@ -29,7 +29,7 @@ use hostler_store::sqlite::Sqlite;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use config::{Config, Retention};
 pub use http::openapi;
 
 /// How long open connections have to end after a stop was asked for.

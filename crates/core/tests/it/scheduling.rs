@@ -184,7 +184,7 @@ impl Script {
     pub fn schedule_events(&mut self) {
         let tasks: Vec<_> = self.tasks.clone().into_iter().collect();
         for (name, task) in tasks {
-            let range = LogRange { task, after: 0, limit: 1_000 };
+            let range = LogRange { task, after: 0, limit: 1_000, bytes: usize::MAX };
             for record in self.store.read(&range).expect("the memory keeper always reads") {
                 if let Body::Event { event_type, payload } = record.record.body
                     && event_type.starts_with("schedule_")
