@@ -128,8 +128,6 @@ pub const PREVIEW_MAX: usize = 100;
 /// Schedules that go with their agent in one batch.
 pub const AGENT_SCHEDULES_MAX: usize = 10_000;
 
-const _: () = assert!(SKILL_PATHS_MAX * (TEXT_BYTES_MAX + 3) < CONFIG_BYTES_MAX / 2 + 1_024);
-
 /// Rows of one page of a list (API-2).
 pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
@@ -137,4 +135,5 @@ pub const PAGE_MAX: usize = 200;
 pub const STREAM_PAGE_MAX: usize = 1_000;
 
 const _: () = assert!(MESSAGE_BYTES_MAX + ATTACHMENTS_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(SKILL_PATHS_MAX * TEXT_BYTES_MAX < CONFIG_BYTES_MAX);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
