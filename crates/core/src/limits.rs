@@ -126,8 +126,6 @@ pub const PREVIEW_MAX: usize = 100;
 /// Schedules that go with their agent in one batch.
 pub const AGENT_SCHEDULES_MAX: usize = 10_000;
 
-const _: () = assert!(SKILL_PATHS_MAX * (TEXT_BYTES_MAX + 3) < CONFIG_BYTES_MAX / 2 + 1_024);
-
 /// Rows of one page of a list (API-2).
 pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
@@ -156,4 +154,5 @@ pub const REST_SEARCH_AGAIN: Span = Span::seconds(1);
 const _: () = assert!(TRIM_STEP_MAX < TRIM_RECORDS_MAX, "a trim removes more than what comes");
 
 const _: () = assert!(MESSAGE_BYTES_MAX + ATTACHMENTS_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(SKILL_PATHS_MAX * TEXT_BYTES_MAX < CONFIG_BYTES_MAX);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);

@@ -143,6 +143,8 @@ impl Schedule {
     /// The first tick after a time, and when it is looked at.
     pub(crate) fn begin_after(&mut self, rule: &Rule, after: Timestamp) {
         self.next_run_at = rule.next_after(after);
+        // Ticks lie between that are not missed: nobody wanted them.
+        self.missed_grows = false;
         self.rearm(after);
     }
 

@@ -34,6 +34,8 @@ mod runs;
 mod schedule_asks;
 #[path = "it/schedule_overlap.rs"]
 mod schedule_overlap;
+#[path = "it/schedule_servers.rs"]
+mod schedule_servers;
 #[path = "it/schedules.rs"]
 mod schedules;
 #[path = "it/scheduling.rs"]
