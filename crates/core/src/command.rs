@@ -2,6 +2,9 @@
 
 use crate::agent::Agent;
 use crate::agent::manage::{CreateAgent, UpdateAgent};
+use crate::budget::Standing;
+use crate::capacity::Instance;
+use crate::capacity::manage::UpdateInstance;
 use crate::id::{AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use crate::input::Input;
 use crate::input::edit::EditInput;
@@ -13,25 +16,91 @@ use crate::task::cancel::Cancelled;
 use crate::worker::append::{Chunk, ChunkAck};
 use crate::worker::beat::Beat;
 use crate::worker::hello::{Hello, Orders};
+use crate::workspace::Workspace;
+use crate::workspace::manage::{CreateWorkspace, UpdateWorkspace};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    Accept { workspace: WorkspaceId, accept: Box<Accept> },
-    Submit { workspace: WorkspaceId, target: Target, submit: Box<Submit> },
-    EditInput { workspace: WorkspaceId, input: InputId, edit: Box<EditInput> },
-    WithdrawInput { workspace: WorkspaceId, input: InputId },
-    CancelTask { workspace: WorkspaceId, task: TaskId },
-    CancelRun { workspace: WorkspaceId, run: RunId },
-    ArchiveTask { workspace: WorkspaceId, task: TaskId },
-    CreateAgent { workspace: WorkspaceId, create: Box<CreateAgent> },
-    UpdateAgent { workspace: WorkspaceId, agent: String, update: Box<UpdateAgent> },
-    DeleteAgent { workspace: WorkspaceId, agent: String },
+    Accept {
+        workspace: WorkspaceId,
+        accept: Box<Accept>,
+    },
+    Submit {
+        workspace: WorkspaceId,
+        target: Target,
+        submit: Box<Submit>,
+    },
+    EditInput {
+        workspace: WorkspaceId,
+        input: InputId,
+        edit: Box<EditInput>,
+    },
+    WithdrawInput {
+        workspace: WorkspaceId,
+        input: InputId,
+    },
+    CancelTask {
+        workspace: WorkspaceId,
+        task: TaskId,
+    },
+    CancelRun {
+        workspace: WorkspaceId,
+        run: RunId,
+    },
+    ArchiveTask {
+        workspace: WorkspaceId,
+        task: TaskId,
+    },
+    CreateAgent {
+        workspace: WorkspaceId,
+        create: Box<CreateAgent>,
+    },
+    UpdateAgent {
+        workspace: WorkspaceId,
+        agent: String,
+        update: Box<UpdateAgent>,
+    },
+    DeleteAgent {
+        workspace: WorkspaceId,
+        agent: String,
+    },
+    CreateWorkspace {
+        create: Box<CreateWorkspace>,
+    },
+    UpdateWorkspace {
+        workspace: WorkspaceId,
+        update: Box<UpdateWorkspace>,
+    },
+    UpdateInstance {
+        workspace: WorkspaceId,
+        key: String,
+        update: Box<UpdateInstance>,
+    },
+    ResetInstance {
+        workspace: WorkspaceId,
+        key: String,
+    },
+    /// Of an agent, or of the workspace itself; so is the next one.
+    ShowBudget {
+        workspace: WorkspaceId,
+        agent: Option<String>,
+    },
+    ResetBudget {
+        workspace: WorkspaceId,
+        agent: Option<String>,
+    },
 
     // From workers.
     Hello(Box<Hello>),
     Beat(Box<Beat>),
-    Report { writer: Writer, events: Vec<Event> },
-    Append { writer: Writer, chunks: Vec<Chunk> },
+    Report {
+        writer: Writer,
+        events: Vec<Event>,
+    },
+    Append {
+        writer: Writer,
+        chunks: Vec<Chunk>,
+    },
     Goodbye(Writer),
 
     // From the engine to itself.
@@ -40,7 +109,10 @@ pub enum Command {
     CloseIdle(AttemptId),
     Reopen(String),
     Fire(ScheduleId),
-    Expire { worker: WorkerId, renewal: u64 },
+    Expire {
+        worker: WorkerId,
+        renewal: u64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +122,9 @@ pub enum Answer {
     Task(Box<Task>),
     Input(Box<Input>),
     Agent(Box<Agent>),
+    Workspace(Box<Workspace>),
+    Instance(Box<Instance>),
+    Standing(Box<Standing>),
     Orders(Orders),
     /// A heartbeat of a worker that is not known: it must say hello with a new incarnation.
     UnknownWorker,

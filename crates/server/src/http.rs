@@ -13,9 +13,11 @@
 mod agent;
 mod auth;
 mod body;
+mod budget;
 mod fault;
 mod health;
 mod input;
+mod instance;
 mod run;
 mod stream;
 mod task;
@@ -106,9 +108,16 @@ fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(run::interaction))
         .routes(routes!(run::cancel))
         .routes(routes!(input::send_to_run))
-        .routes(routes!(worker::instances))
-        .routes(routes!(worker::instance))
+        .routes(routes!(instance::list))
+        .routes(routes!(instance::get, instance::update))
+        .routes(routes!(instance::reset))
         .routes(routes!(worker::workers))
+        .routes(routes!(workspace::list, workspace::create))
+        .routes(routes!(workspace::get, workspace::update))
+        .routes(routes!(budget::of_agent))
+        .routes(routes!(budget::reset_of_agent))
+        .routes(routes!(budget::of_workspace))
+        .routes(routes!(budget::reset_of_workspace))
         .split_for_parts();
     (workspaced, document)
 }

@@ -1,6 +1,6 @@
 //! Lists and stream pages, as transports ask for them.
 
-use hostler_core::id::{AgentId, RunId, TaskId, WorkspaceId};
+use hostler_core::id::{AgentId, RunId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::key::Row;
 use hostler_core::run;
 use hostler_core::session::SessionId;
@@ -25,12 +25,12 @@ pub enum Query {
     Snapshots { run: RunId, after_seq: u32, limit: usize },
     /// In the order of their coming.
     Inputs { task: TaskId, limit: usize },
-    /// By key upwards; all are given, as of the two that follow.
-    Instances { workspace: WorkspaceId },
+    /// By key upwards, from after one; so are the two that follow.
+    Instances { workspace: WorkspaceId, after: Option<String>, limit: usize },
     /// By id upwards.
-    Workers,
-    /// By id upwards.
-    Workspaces,
+    Workers { after: Option<WorkerId>, limit: usize },
+    /// By number upwards.
+    Workspaces { after: Option<WorkspaceId>, limit: usize },
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use hostler_core::capacity::Instance;
 use hostler_core::capacity::claim::Assignment;
 use hostler_core::command::Answer;
 use hostler_core::engine::{Push, PushKind, Refused};
@@ -209,6 +210,15 @@ impl Script {
                 self.names.insert(agent.id.0, format!("agent-{}", agent.agent_key));
                 format!("agent {} active {} max {max:?}", agent.agent_key, agent.active)
             }
+            Ok(Answer::Workspace(workspace)) => {
+                let (id, paused, weight) = (workspace.id, workspace.paused, workspace.weight);
+                format!("workspace {} is {id}, paused {paused}, weight {weight}", workspace.key)
+            }
+            Ok(Answer::Instance(instance)) => shown_instance(&instance),
+            Ok(Answer::Standing(standing)) => match standing.account {
+                Some(account) => format!("spent {:?}, turns {}", account.usage, account.turns),
+                None => "nothing is counted".to_owned(),
+            },
             Ok(Answer::Orders(orders)) => shown_orders(&orders),
             Ok(Answer::UnknownWorker) => "unknown worker".to_owned(),
             Ok(Answer::Verdicts(verdicts)) => {
@@ -368,6 +378,29 @@ impl Script {
     fn rows(&self, query: &Query) -> Vec<Row> {
         self.store.scan(query).expect("the memory keeper always scans").rows
     }
+}
+
+/// Its health, and what a person may set.
+fn shown_instance(instance: &Instance) -> String {
+    let mut text = format!(
+        "{} after {} of {} failures, {} at once, weight {}",
+        instance.status,
+        instance.failed_attempts,
+        instance.failed_attempt_threshold,
+        instance.concurrency,
+        instance.weight,
+    );
+    if let Some(at) = instance.probe_at {
+        let _ = write!(text, ", tried at {}", at.0);
+    }
+    if let (Some(until), Some(by)) = (instance.held_until, &instance.held_by) {
+        let _ = write!(text, ", held until {}: {by}", until.0);
+    }
+    for change in &instance.history {
+        let _ =
+            write!(text, " | {} {} -> {}: {}", change.at.0, change.from, change.to, change.reason);
+    }
+    text
 }
 
 fn shown_orders(orders: &Orders) -> String {

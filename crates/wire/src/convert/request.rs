@@ -5,11 +5,15 @@ use hostler_core::code::{Code, Rejection};
 use hostler_core::input::submit::Submit;
 use hostler_core::policy::{PolicyPatch, RetryPatch};
 use hostler_core::task::accept::Accept;
+use hostler_core::{capacity, workspace};
 use serde_json::Value;
 
 use crate::json::policy::RetryRequest;
 use crate::json::task::{Provenance, Routing};
-use crate::json::{CreateAgent, CreateTask, Object, PolicyRequest, SendInput, UpdateAgent};
+use crate::json::{
+    CreateAgent, CreateTask, CreateWorkspace, Object, PolicyRequest, SendInput, UpdateAgent,
+    UpdateInstance, UpdateWorkspace,
+};
 
 impl CreateTask {
     /// Reads one command of a batch.
@@ -41,6 +45,7 @@ impl CreateTask {
             spawned_by,
             priority,
             dir,
+            budget,
         } = self;
         Accept {
             message,
@@ -61,7 +66,29 @@ impl CreateTask {
             spawned_by,
             priority,
             dir,
+            budget,
         }
+    }
+}
+
+impl CreateWorkspace {
+    pub fn into_command(self) -> workspace::manage::CreateWorkspace {
+        let CreateWorkspace { key } = self;
+        workspace::manage::CreateWorkspace { key }
+    }
+}
+
+impl UpdateWorkspace {
+    pub fn into_command(self) -> workspace::manage::UpdateWorkspace {
+        let UpdateWorkspace { paused, weight, budget } = self;
+        workspace::manage::UpdateWorkspace { paused, weight, budget }
+    }
+}
+
+impl UpdateInstance {
+    pub fn into_command(self) -> capacity::manage::UpdateInstance {
+        let UpdateInstance { concurrency, failed_attempt_threshold, weight } = self;
+        capacity::manage::UpdateInstance { concurrency, failed_attempt_threshold, weight }
     }
 }
 
