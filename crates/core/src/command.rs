@@ -16,61 +16,22 @@ use crate::worker::hello::{Hello, Orders};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    Accept {
-        workspace: WorkspaceId,
-        accept: Box<Accept>,
-    },
-    Submit {
-        workspace: WorkspaceId,
-        target: Target,
-        submit: Box<Submit>,
-    },
-    EditInput {
-        workspace: WorkspaceId,
-        input: InputId,
-        edit: Box<EditInput>,
-    },
-    WithdrawInput {
-        workspace: WorkspaceId,
-        input: InputId,
-    },
-    CancelTask {
-        workspace: WorkspaceId,
-        task: TaskId,
-    },
-    CancelRun {
-        workspace: WorkspaceId,
-        run: RunId,
-    },
-    ArchiveTask {
-        workspace: WorkspaceId,
-        task: TaskId,
-    },
-    CreateAgent {
-        workspace: WorkspaceId,
-        create: Box<CreateAgent>,
-    },
-    UpdateAgent {
-        workspace: WorkspaceId,
-        agent: String,
-        update: Box<UpdateAgent>,
-    },
-    DeleteAgent {
-        workspace: WorkspaceId,
-        agent: String,
-    },
+    Accept { workspace: WorkspaceId, accept: Box<Accept> },
+    Submit { workspace: WorkspaceId, target: Target, submit: Box<Submit> },
+    EditInput { workspace: WorkspaceId, input: InputId, edit: Box<EditInput> },
+    WithdrawInput { workspace: WorkspaceId, input: InputId },
+    CancelTask { workspace: WorkspaceId, task: TaskId },
+    CancelRun { workspace: WorkspaceId, run: RunId },
+    ArchiveTask { workspace: WorkspaceId, task: TaskId },
+    CreateAgent { workspace: WorkspaceId, create: Box<CreateAgent> },
+    UpdateAgent { workspace: WorkspaceId, agent: String, update: Box<UpdateAgent> },
+    DeleteAgent { workspace: WorkspaceId, agent: String },
 
     // From workers.
     Hello(Box<Hello>),
     Beat(Box<Beat>),
-    Report {
-        writer: Writer,
-        events: Vec<Event>,
-    },
-    Append {
-        writer: Writer,
-        chunks: Vec<Chunk>,
-    },
+    Report { writer: Writer, events: Vec<Event> },
+    Append { writer: Writer, chunks: Vec<Chunk> },
     Goodbye(Writer),
 
     // From the engine to itself.
@@ -79,20 +40,9 @@ pub enum Command {
     CloseIdle(AttemptId),
     Reopen(String),
     Fire(ScheduleId),
-    Expire {
-        worker: WorkerId,
-        renewal: u64,
-    },
-    /// Removes the beginning of a stream that has grown too long.
-    Trim {
-        task: TaskId,
-        to_seq: u64,
-    },
-    /// Removes the stream of a task that has rested long enough, then notes that it is gone.
-    Forget {
-        task: TaskId,
-        emptied: bool,
-    },
+    Expire { worker: WorkerId, renewal: u64 },
+    Trim { task: TaskId, to_seq: u64 },
+    Forget { task: TaskId, emptied: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]
