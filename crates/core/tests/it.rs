@@ -4,6 +4,8 @@
 mod accept;
 #[path = "it/agents.rs"]
 mod agents;
+#[path = "it/budgets.rs"]
+mod budgets;
 #[path = "it/cancel.rs"]
 mod cancel;
 #[path = "it/claim.rs"]
@@ -12,12 +14,20 @@ mod claim;
 mod clock_changes;
 #[path = "it/cron.rs"]
 mod cron;
+#[path = "it/fair.rs"]
+mod fair;
+#[path = "it/fit.rs"]
+mod fit;
+#[path = "it/health.rs"]
+mod health;
 #[path = "it/inputs.rs"]
 mod inputs;
 #[path = "it/losses.rs"]
 mod losses;
 #[path = "it/machines.rs"]
 mod machines;
+#[path = "it/manage.rs"]
+mod manage;
 #[path = "it/peer.rs"]
 mod peer;
 #[path = "it/peers.rs"]
@@ -36,5 +46,7 @@ mod sessions;
 mod stores;
 #[path = "it/trace.rs"]
 mod trace;
+#[path = "it/two_servers.rs"]
+mod two_servers;
 #[path = "it/workers.rs"]
 mod workers;

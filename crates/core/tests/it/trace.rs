@@ -212,6 +212,7 @@ impl Script {
             }
             Ok(Answer::Workspace(workspace)) => {
                 let (id, paused, weight) = (workspace.id, workspace.paused, workspace.weight);
+                self.workspaces.insert(workspace.key.clone(), id);
                 format!("workspace {} is {id}, paused {paused}, weight {weight}", workspace.key)
             }
             Ok(Answer::Instance(instance)) => shown_instance(&instance),
@@ -272,7 +273,7 @@ impl Script {
     }
 
     /// Writes a line with every id that has a name replaced by it.
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         let mut text = text.to_owned();
         for (id, name) in &self.names {
             text = text.replace(&id.to_string(), name);
