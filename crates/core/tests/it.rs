@@ -4,6 +4,8 @@
 mod accept;
 #[path = "it/agents.rs"]
 mod agents;
+#[path = "it/budgets.rs"]
+mod budgets;
 #[path = "it/cancel.rs"]
 mod cancel;
 #[path = "it/claim.rs"]
@@ -12,6 +14,12 @@ mod claim;
 mod clock_changes;
 #[path = "it/cron.rs"]
 mod cron;
+#[path = "it/fair.rs"]
+mod fair;
+#[path = "it/fit.rs"]
+mod fit;
+#[path = "it/health.rs"]
+mod health;
 #[path = "it/inbox.rs"]
 mod inbox;
 #[path = "it/inputs.rs"]
@@ -20,6 +28,8 @@ mod inputs;
 mod losses;
 #[path = "it/machines.rs"]
 mod machines;
+#[path = "it/manage.rs"]
+mod manage;
 #[path = "it/peer.rs"]
 mod peer;
 #[path = "it/peers.rs"]
@@ -52,6 +62,8 @@ mod steering;
 mod stores;
 #[path = "it/trace.rs"]
 mod trace;
+#[path = "it/two_servers.rs"]
+mod two_servers;
 #[path = "it/warm.rs"]
 mod warm;
 #[path = "it/workers.rs"]

@@ -63,7 +63,10 @@ pub(crate) fn ended(txn: &mut Txn<'_>, lease: &Lease, outcome: &Outcome) -> Deci
         false => {
             instance.failed_attempts = instance.failed_attempts.saturating_add(1);
             let count = instance.failed_attempts;
-            let reason = format!("{count} attempts in a row failed");
+            let reason = match count {
+                1 => "an attempt failed".to_owned(),
+                count => format!("{count} attempts in a row failed"),
+            };
             fail(txn, &mut instance, &reason);
             reason
         }

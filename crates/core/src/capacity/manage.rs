@@ -42,6 +42,7 @@ pub(crate) fn update(
         instance.failed_attempt_threshold = whole(field, count, limits::THRESHOLD_MAX)?;
         health::judge_anew(txn, &mut instance);
     }
+    instance.updated_at = txn.now;
     txn.put_instance(instance.clone());
     Ok(instance)
 }
@@ -51,6 +52,7 @@ pub(crate) fn reset(txn: &mut Txn<'_>, workspace: WorkspaceId, key: &str) -> Dec
     let mut instance = find(txn, workspace, key)?;
     health::clear(&mut instance);
     instance.turn(Health::Healthy, "a person reset it", txn.now);
+    instance.updated_at = txn.now;
     txn.put_instance(instance.clone());
     Ok(instance)
 }

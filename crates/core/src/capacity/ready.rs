@@ -276,3 +276,163 @@ impl Turns {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use uuid::Uuid;
+
+    /// Classes in memory, that count how often they are looked at and what they answer.
+    #[derive(Default)]
+    struct Counted {
+        paused: Vec<u64>,
+        /// Workspace, needs, class; each has as many tasks as it says.
+        classes: Vec<(u64, Needs, Class, usize)>,
+        looks: usize,
+        names: usize,
+    }
+
+    impl Counted {
+        fn add(&mut self, workspace: u64, pool: &str, count: usize, tasks: usize) {
+            let needs = Needs { pool: pool.to_owned(), ..Needs::default() };
+            for _ in 0..count {
+                let pass = self.classes.len() as u64;
+                let key = format!("class-{pass:05}");
+                let class = Class { pass, key, room: 10, left: 1, weight: 1 };
+                self.classes.push((workspace, needs.clone(), class, tasks));
+            }
+        }
+
+        fn answer<T>(&mut self, answer: T, names: usize) -> Result<T, Infallible> {
+            self.looks += 1;
+            self.names += names;
+            Ok(answer)
+        }
+
+        fn search(&mut self, limit: usize) -> Ready {
+            let room = Room {
+                pool: "default".to_owned(),
+                runtime_types: crate::policy::RuntimeType::ALL.to_vec(),
+                labels: BTreeMap::new(),
+                cpu_millis: None,
+                memory_bytes: None,
+                gpus: 0,
+            };
+            let Ok(ready) = search(self, &[room], limit, WorkspaceId(0));
+            ready
+        }
+    }
+
+    impl Look for Counted {
+        type Error = Infallible;
+
+        fn workspace(
+            &mut self,
+            priority: Priority,
+            after: Option<WorkspaceId>,
+        ) -> Result<Option<WorkspaceId>, Infallible> {
+            let all = self.classes.iter().map(|class| WorkspaceId(class.0));
+            let next = all.filter(|id| after.is_none_or(|after| *id > after)).min();
+            self.answer(next.filter(|_| priority == Priority::Normal), 1)
+        }
+
+        fn weight(&mut self, workspace: WorkspaceId) -> Result<Option<u32>, Infallible> {
+            let paused = self.paused.contains(&workspace.0);
+            self.answer((!paused).then_some(1), 1)
+        }
+
+        fn needs(
+            &mut self,
+            _: Priority,
+            workspace: WorkspaceId,
+            after: &str,
+        ) -> Result<Option<String>, Infallible> {
+            let of = self.classes.iter().filter(|class| class.0 == workspace.0);
+            let next = of.map(|class| class.1.signature()).filter(|text| **text > *after).min();
+            self.answer(next, 1)
+        }
+
+        fn classes(
+            &mut self,
+            _: Priority,
+            workspace: WorkspaceId,
+            needs: &str,
+            count: usize,
+        ) -> Result<Vec<Class>, Infallible> {
+            let fits = |class: &&(u64, Needs, Class, usize)| {
+                class.0 == workspace.0 && class.1.signature() == needs
+            };
+            let classes = self.classes.iter().filter(fits).map(|class| class.2.clone());
+            let classes: Vec<Class> = classes.take(count).collect();
+            let names = classes.len();
+            self.answer(classes, names)
+        }
+
+        fn tasks(
+            &mut self,
+            key: &str,
+            _: Priority,
+            offset: usize,
+            count: usize,
+        ) -> Result<Vec<TaskId>, Infallible> {
+            let class = self.classes.iter().find(|class| class.2.key == key);
+            let (pass, all) = class.map_or((0, 0), |class| (class.2.pass, class.3));
+            let tasks = (offset..all).take(count);
+            let tasks = tasks.map(|number| TaskId(Uuid::from_u64_pair(pass, number as u64)));
+            let tasks: Vec<TaskId> = tasks.collect();
+            let names = tasks.len();
+            self.answer(tasks, names)
+        }
+    }
+
+    #[test]
+    fn a_paused_workspace_costs_two_looks_whatever_it_has() {
+        let mut with = Counted { paused: vec![1], ..Counted::default() };
+        with.add(1, "default", 1_000, 1_000);
+        with.add(2, "default", 1, 1);
+        let mut without = Counted::default();
+        without.add(2, "default", 1, 1);
+        assert_eq!(with.search(10).candidates.len(), 1);
+        assert_eq!(without.search(10).candidates.len(), 1);
+        // To find it, to see that it is paused; and it is passed once more on the way around.
+        assert!(with.looks - without.looks <= 3, "{} and {}", with.looks, without.looks);
+    }
+
+    #[test]
+    fn classes_that_fit_nobody_cost_one_look_together() {
+        let mut with = Counted::default();
+        with.add(1, "default", 1, 1);
+        with.add(1, "gpu", 1_000, 1_000);
+        let mut without = Counted::default();
+        without.add(1, "default", 1, 1);
+        assert_eq!(with.search(10), without.search(10));
+        assert_eq!(with.looks, without.looks + 1);
+    }
+
+    #[test]
+    fn the_cost_is_what_is_found_whatever_waits_behind_it() {
+        let mut costs = Vec::new();
+        for backlog in [100, 10_000] {
+            let mut all = Counted::default();
+            all.add(1, "default", backlog, backlog);
+            all.add(2, "default", backlog, backlog);
+            assert_eq!(all.search(4).candidates.len(), 8);
+            costs.push((all.looks, all.names));
+        }
+        assert_eq!(costs[0], costs[1]);
+        assert!(costs[0].1 <= 40, "{costs:?}");
+    }
+
+    #[test]
+    fn a_deep_class_by_itself_is_read_in_a_few_goes() {
+        let mut all = Counted::default();
+        all.add(1, "default", 1, 10_000);
+        all.classes[0].2.room = 1_000;
+        let ready = all.search(500);
+        let ids: Vec<u64> = ready.candidates.iter().map(|one| one.task.0.as_u64_pair().1).collect();
+        assert_eq!(ids, (0..500).collect::<Vec<_>>());
+        assert!(all.looks < 40, "{}", all.looks);
+        assert!(all.names < 1_200, "{}", all.names);
+    }
+}

@@ -106,7 +106,7 @@ fn reason(task: &Task, around: &Around<'_>) -> (WaitCode, String) {
             None => "one task of it is being tried".to_owned(),
         };
         let count = instance.failed_attempts;
-        let text = format!("its class is degraded after {count} failures in a row; {next}");
+        let text = format!("its class is degraded, failures in a row: {count}; {next}");
         return (WaitCode::InstanceDegraded, text);
     }
     if instance.is_full() {

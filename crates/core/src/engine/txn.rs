@@ -383,8 +383,7 @@ impl Txn<'_> {
         run.ok_or_else(|| Rejection::new(Code::RunNotFound, format!("there is no run {id}")).into())
     }
 
-    pub fn put_workspace(&mut self, mut workspace: Workspace) {
-        workspace.updated_at = self.now;
+    pub fn put_workspace(&mut self, workspace: Workspace) {
         self.put(Key::Workspace(workspace.id), Row::Workspace(workspace));
     }
 

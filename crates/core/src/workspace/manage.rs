@@ -64,6 +64,7 @@ pub(crate) fn update(
         }
         workspace.budget = budget;
     }
+    workspace.updated_at = txn.now;
     txn.put_workspace(workspace.clone());
     Ok(workspace)
 }

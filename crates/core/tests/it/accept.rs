@@ -283,3 +283,36 @@ fn a_field_of_the_policy_leaves_the_others_at_their_defaults() {
         "#]],
     );
 }
+
+#[test]
+fn a_body_with_its_defaults_written_out_is_the_same_body() {
+    check(
+        "
+        agent a
+        accept A key=k
+        accept A key=k timeout=600000 priority=normal runtime=gvisor security=allowlist retry=2/0
+        accept A key=k timeout=600001
+        accept A key=k priority=high
+        accept A key=k cpu=1
+        accept A key=k turns=1
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > accept A key=k
+              A is queued, A.1 queued
+            > accept A key=k timeout=600000 priority=normal runtime=gvisor security=allowlist retry=2/0
+              A is queued, A.1 queued, hit
+            > accept A key=k timeout=600001
+              no: idempotency_conflict [idempotency_key] the idempotency key "k" was used with another body
+            > accept A key=k priority=high
+              no: idempotency_conflict [idempotency_key] the idempotency key "k" was used with another body
+            > accept A key=k cpu=1
+              no: idempotency_conflict [idempotency_key] the idempotency key "k" was used with another body
+            > accept A key=k turns=1
+              no: idempotency_conflict [idempotency_key] the idempotency key "k" was used with another body
+            =
+              A queued | A.1 waiting
+        "#]],
+    );
+}

@@ -354,27 +354,27 @@ fn a_paused_workspace_starts_nothing() {
         "
         agent a
         accept A
-        pause on
+        pause
         worker w1
         tick 3s
-        pause off
-        worker w1
-        tick 3s
+        waits A
+        resume
         ",
         expect![[r#"
             > agent a
               agent a active true max None
             > accept A
               A is queued, A.1 queued
-            > pause on
+            > pause
+              workspace default is 1, paused true, weight 1
             > worker w1
               welcome
             > tick 3s
-            > pause off
-            > worker w1
-              welcome
+            > waits A
+              workspace_paused: the workspace "default" is paused
+            > resume
+              workspace default is 1, paused false, weight 1
               w1 <- assign A/1#1 term 1 input A.1
-            > tick 3s
             =
               A running | A.1 taken
                 A/1 accepted | #1 pending on w1 | turns 0 snapshots 1

@@ -93,7 +93,7 @@ fn a_trigger_makes_a_task_at_once_even_of_a_paused_schedule() {
         trigger S C key=k
         show S
         trigger T D
-        events
+        schedule-events
         ",
         expect![[r#"
             > agent a
@@ -110,7 +110,7 @@ fn a_trigger_makes_a_task_at_once_even_of_a_paused_schedule() {
               S is paused | fired 2 missed 0 failures 0 | open [A B] buffered []
             > trigger T D
               no: schedule_not_found [] there is no schedule 00000000-0000-0000-0000-000000000000
-            > events
+            > schedule-events
               A: schedule_fired {"cause":"trigger","schedule_id":"S"}
               B: schedule_fired {"cause":"trigger","schedule_id":"S"}
             =
@@ -157,7 +157,7 @@ fn a_backfill_fires_each_tick_once_however_often_it_is_asked_for() {
         backfill S from=900 to=1080
         backfill S from=900 to=1080
         show S
-        events
+        schedule-events
         ",
         expect![[r#"
             > agent a
@@ -175,7 +175,7 @@ fn a_backfill_fires_each_tick_once_however_often_it_is_asked_for() {
               900 hit S-3, 960 hit S-4, 1020 hit S-1, 1080 hit S-2
             > show S
               S is next at 1140 | fired 4 missed 0 failures 0 | open [] buffered []
-            > events
+            > schedule-events
               S-1: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:17:00Z"}
               S-2: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:18:00Z"}
               S-3: schedule_fired {"cause":"backfill","late_ms":200000,"schedule_id":"S","tick":"1970-01-01T00:15:00Z"}

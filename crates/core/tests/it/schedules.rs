@@ -13,7 +13,7 @@ fn a_schedule_fires_at_each_of_its_ticks() {
         schedule S
         work 180s w1
         show S
-        events
+        schedule-events
         ",
         expect![[r#"
             > agent a max=9
@@ -31,7 +31,7 @@ fn a_schedule_fires_at_each_of_its_ticks() {
               w1 <- assign S-3/1#1 term 1 input S-3.1
             > show S
               S is next at 1200 | fired 3 missed 0 failures 0 | open [] buffered []
-            > events
+            > schedule-events
               S-1: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:17:00Z"}
               S-2: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:18:00Z"}
               S-3: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:19:00Z"}
@@ -99,8 +99,8 @@ fn ticks_that_have_piled_up_fire_one_by_one_and_hold_up_nobody() {
               T is next at 1200
             > down 240s
             > reboot
-              T-1 is made at 1240, tick 1200
               S-1 is made at 1240, tick 1020
+              T-1 is made at 1240, tick 1200
               S-2 is made at 1240, tick 1080
               S-3 is made at 1240, tick 1140
               S-4 is made at 1240, tick 1200
@@ -136,12 +136,12 @@ fn jitter_moves_a_tick_by_the_same_each_time_and_keeps_its_name() {
             > schedule T jitter=30000
               T is next at 1020
             > tick 200s
-              T-1 is made at 1037.773, tick 1020
-              S-1 is made at 1044.310, tick 1020
-              T-2 is made at 1084.381, tick 1080
-              S-2 is made at 1086.210, tick 1080
-              T-3 is made at 1142.374, tick 1140
-              S-3 is made at 1156.181, tick 1140
+              S-1 is made at 1034.612, tick 1020
+              T-1 is made at 1041.100, tick 1020
+              T-2 is made at 1098.198, tick 1080
+              S-2 is made at 1109.118, tick 1080
+              S-3 is made at 1150.100, tick 1140
+              T-3 is made at 1151.821, tick 1140
             =
               S-1 queued | S-1.1 waiting
               S-2 queued | S-2.1 waiting
@@ -186,7 +186,7 @@ fn failures_in_a_row_pause_a_schedule() {
         work 120s w1
         reschedule S active=true
         show S
-        events
+        schedule-events
         ",
         expect![[r#"
             > agent a
@@ -258,7 +258,7 @@ fn failures_in_a_row_pause_a_schedule() {
               S is next at 1440
             > show S
               S is next at 1440 | fired 5 missed 0 failures 0 | open [] buffered []
-            > events
+            > schedule-events
               S-1: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:17:00Z"}
               S-2: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:18:00Z"}
               S-3: schedule_fired {"cause":"tick","late_ms":0,"schedule_id":"S","tick":"1970-01-01T00:19:00Z"}
@@ -403,7 +403,7 @@ fn what_a_fired_task_is_named_and_told() {
             > tick 30s
               S-1 is made at 1020, tick 1020
             > details S-1
-              40e24845-6355-8237-b769-42f4446e6e6b high {"extra_system_prompt":"Before you begin, read these skills and follow them:\n- a/SKILL.md\n- b","input_provenance":{"source":"scheduled_task"},"label":"Schedule: look at the inbox","lane":"schedule-lane:S","routing":{},"spawned_by":"schedule:S","timeout_ms":5000}
+              5f7c371c-bca9-8519-a66e-beab2530a2b1 high {"extra_system_prompt":"Before you begin, read these skills and follow them:\n- a/SKILL.md\n- b","input_provenance":{"source":"scheduled_task"},"label":"Schedule: look at the inbox","lane":"schedule-lane:S","routing":{},"spawned_by":"schedule:S","timeout_ms":5000}
             =
               S-1 queued | S-1.1 waiting
         "#]],

@@ -28,6 +28,8 @@ use hostler_store::{Error, Store};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::manage::{budget, labels, resources};
+
 pub const WORKSPACE: WorkspaceId = WorkspaceId::DEFAULT;
 
 /// Runs a script and compares what came of it.
@@ -38,12 +40,24 @@ pub fn check(text: &str, expected: Expect) {
 
 /// What comes of a script.
 pub fn trace(text: &str) -> String {
+    let mut script = run(text);
+    script.summary();
+    script.trace
+}
+
+fn run(text: &str) -> Script {
     let mut script = Script::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         script.line(line);
     }
-    script.summary();
-    script.trace
+    script
+}
+
+/// The tasks in the order in which they were given to workers.
+pub fn given(text: &str) -> Vec<String> {
+    let trace = run(text).trace;
+    let names = trace.lines().filter_map(|line| line.split_once("<- assign ")?.1.split_once('/'));
+    names.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// What the next commit comes to.
@@ -81,6 +95,7 @@ pub struct Script {
     pub schedules: BTreeMap<String, hostler_core::id::ScheduleId>,
     /// The task that is being accepted.
     pub naming: Option<String>,
+    pub workspaces: BTreeMap<String, WorkspaceId>,
     /// The last execution of each task.
     pub given: BTreeMap<String, Given>,
     /// Ids and the names that the trace has for them.
@@ -142,6 +157,7 @@ impl Script {
             tasks: BTreeMap::new(),
             schedules: BTreeMap::new(),
             naming: None,
+            workspaces: BTreeMap::new(),
             given: BTreeMap::new(),
             names: BTreeMap::new(),
         };
@@ -213,7 +229,7 @@ impl Script {
             }
             "tick" => self.tick(&words.next()),
             "work" => self.work(words),
-            "events" => self.schedule_events(),
+            "schedule-events" => self.schedule_events(),
             // Nothing runs for so long.
             "down" => {
                 let span = words.next();
@@ -237,10 +253,11 @@ impl Script {
             | "details" => {
                 self.scheduling(&verb, words);
             }
-            "pause" => self.pause(words.next() == "on"),
             "keep" => self.keep(words),
             "stream" => self.show_stream(words),
             "concurrency" => self.show_instance(words),
+            "workspace" | "pause" | "resume" | "set-workspace" | "set" | "reset" | "instance"
+            | "waits" | "events" | "budget" | "reset-budget" | "room" => self.manage(&verb, words),
             _ => self.report(&verb, words),
         }
     }
@@ -252,7 +269,8 @@ impl Script {
             config: config(words),
             active: words.number("active"),
         };
-        self.ask(Command::CreateAgent { workspace: WORKSPACE, create: Box::new(create) });
+        let workspace = self.workspace_of(words);
+        self.ask(Command::CreateAgent { workspace, create: Box::new(create) });
     }
 
     fn update_agent(&mut self, words: &mut Words) {
@@ -272,7 +290,9 @@ impl Script {
             RetryPatch { max_attempts: parse(attempts), delay_ms: parse(delay) }
         });
         let (runtime_type, security) = (words.named("runtime"), words.named("security"));
-        let patch = PolicyPatch { runtime_type, security, retry, ..PolicyPatch::default() };
+        let resources = resources(words);
+        let patch =
+            PolicyPatch { runtime_type, security, retry, resources, ..PolicyPatch::default() };
         let accept = Accept {
             message: words
                 .named("message")
@@ -287,12 +307,16 @@ impl Script {
             lane: words.named("lane"),
             priority: words.named("priority"),
             attachments: vec![Value::Object(Map::new()); words.number("attachments").unwrap_or(0)],
+            budget: budget(words),
             ..Accept::default()
         };
         self.naming = Some(name);
-        // Ids of one moment are in no order: whoever comes first comes a moment earlier.
-        self.now = self.now + Span::millis(1);
-        self.ask(Command::Accept { workspace: WORKSPACE, accept: Box::new(accept) });
+        // Whoever comes first comes a moment earlier, unless it is said otherwise.
+        if words.named("at").is_none() {
+            self.now = self.now + Span::millis(1);
+        }
+        let workspace = self.workspace_of(words);
+        self.ask(Command::Accept { workspace, accept: Box::new(accept) });
         self.naming = None;
     }
 
@@ -326,6 +350,11 @@ impl Script {
         let offer = Offer {
             runtimes: runtimes.split(',').map(str::to_owned).collect(),
             runners: vec!["scripted".to_owned()],
+            pool: words.named("pool").unwrap_or_default(),
+            cpu_millis: words.number("cpu").unwrap_or(0),
+            memory_bytes: words.number("memory").unwrap_or(0),
+            gpus: words.number("gpus").unwrap_or(0),
+            labels: labels(words),
             ..Offer::default()
         };
         self.seed += 1;
@@ -405,25 +434,6 @@ impl Script {
     pub fn row(&self, key: Key) -> Option<Row> {
         let rows = self.store.load(&[key]).expect("the memory keeper always loads");
         rows.into_iter().next().and_then(|(_, row)| row).map(|(_, row)| row)
-    }
-
-    /// Pauses the workspace: no command of the engine does it in this version.
-    fn pause(&mut self, on: bool) {
-        let key = Key::Workspace(WORKSPACE);
-        let rows = self.store.load(std::slice::from_ref(&key)).expect("it loads");
-        let Some((version, Row::Workspace(mut workspace))) = rows[0].1.clone() else {
-            unreachable!("the workspace is there from the start")
-        };
-        workspace.paused = on;
-        let row = Some(Row::Workspace(workspace));
-        let write = hostler_core::batch::Write {
-            key,
-            expect: Some(version),
-            row: row.map(std::sync::Arc::new),
-        };
-        let batch = Batch { writes: vec![write], ..Batch::default() };
-        self.store.commit(&batch).expect("nobody else writes");
-        self.begin_again();
     }
 
     /// `keep [records=1000000] [days=30]`: from here on.
@@ -510,6 +520,18 @@ fn config(words: &mut Words) -> Map<String, Value> {
     }
     if let Some(idle) = words.number::<u64>("idle") {
         config.insert("idle_timeout_ms".to_owned(), idle.into());
+    }
+    if let Some(pool) = words.named("pool") {
+        config.insert("pool".to_owned(), pool.into());
+    }
+    let labels = labels(words);
+    if !labels.is_empty() {
+        let labels: Map<String, Value> =
+            labels.into_iter().map(|(name, value)| (name, value.into())).collect();
+        config.insert("labels".to_owned(), labels.into());
+    }
+    if let Some(budget) = budget(words) {
+        config.insert("budget".to_owned(), budget.into());
     }
     config
 }

@@ -216,6 +216,7 @@ impl Script {
             Ok(Answer::Times(times)) => times.join(" "),
             Ok(Answer::Workspace(workspace)) => {
                 let (id, paused, weight) = (workspace.id, workspace.paused, workspace.weight);
+                self.workspaces.insert(workspace.key.clone(), id);
                 format!("workspace {} is {id}, paused {paused}, weight {weight}", workspace.key)
             }
             Ok(Answer::Instance(instance)) => shown_instance(&instance),

@@ -26,7 +26,7 @@ static TLS: Once = Once::new();
 
 pub struct TestServer {
     pub url: String,
-    client: reqwest::Client,
+    pub client: reqwest::Client,
     stop: CancellationToken,
     running: Option<tokio::task::JoinHandle<()>>,
     dir: tempfile::TempDir,

@@ -136,3 +136,34 @@ impl Look for Looks<'_> {
         tasks.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let nothing = vec![rusqlite::types::Null; statement.parameter_count()];
+        let nothing = rusqlite::params_from_iter(nothing);
+        let steps = statement.query_map(nothing, |row| row.get::<_, String>(3)).unwrap();
+        steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    }
+
+    /// Nothing is passed over, sorted, or read from the table.
+    #[test]
+    fn each_look_is_one_seek_in_an_index_of_what_is_ready() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::migrate::migrate(&mut connection).unwrap();
+        for priority in Priority::ALL {
+            let Tier { workspace, needs, classes } = tier(*priority);
+            let index = format!("SEARCH instances USING COVERING INDEX instances_ready_{priority}");
+            assert_eq!(plan(&connection, workspace), format!("{index} (workspace_id>?)"));
+            let seek = format!("{index} (workspace_id=? AND needs>?)");
+            assert_eq!(plan(&connection, needs), seek);
+            let seek = format!("{index} (workspace_id=? AND needs=?)");
+            assert_eq!(plan(&connection, classes), seek);
+        }
+        let tasks = "SEARCH tasks USING COVERING INDEX tasks_ready (instance_key=? AND priority=?)";
+        assert_eq!(plan(&connection, TASKS), tasks);
+    }
+}

@@ -112,6 +112,15 @@ fn a_task_has_the_originals_fields_and_leaves_absent_ones_out() {
         "instance_key": "execclass_1",
         "waiting_on": { "code": "instance_full", "message": "1 of 1 is busy" },
         "pending_inputs": 1,
+        "usage_json": {
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cache_read_tokens": 0,
+            "cache_write_tokens": 0,
+            "total_cost_usd": 0.0,
+            "turns": 0,
+        },
+        "turn_count": 0,
         "accepted_at": AT_TEXT,
         "queued_at": AT_TEXT,
         "created_at": AT_TEXT,
@@ -263,8 +272,10 @@ fn a_question_stays_open_after_its_run_until_the_task_goes_on() {
     let mut run = a_run();
     let state = |run: &Run, task| value(interaction(run, task, &[]))["state"].clone();
     assert_eq!(state(&run, task::State::Running), "working");
+    // Its process is kept warm.
+    assert_eq!(state(&run, task::State::Waiting), "waiting_for_input");
     run.waiting_for_input = true;
-    assert_eq!(state(&run, task::State::Running), "waiting_for_input");
+    assert_eq!(state(&run, task::State::Running), "working");
     run.status = run::Status::Ok;
     assert_eq!(state(&run, task::State::Waiting), "waiting_for_input");
     assert_eq!(state(&run, task::State::Cancelled), "closed");
