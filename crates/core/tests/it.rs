@@ -40,6 +40,8 @@ mod steering;
 mod stores;
 #[path = "it/trace.rs"]
 mod trace;
+#[path = "it/waiting.rs"]
+mod waiting;
 #[path = "it/warm.rs"]
 mod warm;
 #[path = "it/workers.rs"]

@@ -6,6 +6,7 @@ mod it {
     mod documents;
     mod inputs;
     mod lifecycle;
+    mod original;
     mod pages;
     mod refusals;
     mod streams;

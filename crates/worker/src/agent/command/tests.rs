@@ -117,3 +117,11 @@ fn a_command_must_be_a_list_of_texts() {
     assert!(refusal(config.clone(), &long).contains("standard input"));
     assert!(refusal(config, "a\0b").contains("zero character"));
 }
+
+#[test]
+fn under_deny_a_program_is_not_run() {
+    let mut job = job(json!({"command": ["/bin/echo"]}));
+    job.security = "deny".to_owned();
+    let refusal = Command.launch(&job, &input("m")).err().expect("it is refused").0;
+    assert!(refusal.contains("lets the agent run no commands"), "{refusal}");
+}
