@@ -38,26 +38,3 @@ impl Tails {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use uuid::Uuid;
-
-    fn task(number: usize) -> TaskId {
-        TaskId(Uuid::from_u128(number as u128))
-    }
-
-    #[test]
-    fn readers_that_have_gone_are_forgotten() {
-        let tails = Tails::default();
-        let stays = tails.follow(task(0));
-        drop(tails.follow(task(1)));
-        tails.grown(task(1), 7);
-        assert_eq!(tails.readers.lock().unwrap().len(), 1, "the first growth finds nobody");
-        (1..3 * FORGOTTEN_MAX).for_each(|number| drop(tails.follow(task(number))));
-        assert!(tails.readers.lock().unwrap().len() <= FORGOTTEN_MAX);
-        tails.grown(task(0), 9);
-        assert_eq!(*stays.borrow(), 9);
-    }
-}

@@ -3,10 +3,10 @@
 mod it {
     mod accept;
     mod agents;
+    mod callers;
     mod documents;
     mod inputs;
     mod lifecycle;
-    mod original;
     mod pages;
     mod refusals;
     mod streams;

@@ -57,13 +57,24 @@ fn rows(page: &File, tests: &BTreeSet<String>) -> Vec<Finding> {
             found("names no test: `package: path`".to_owned());
         }
         for name in named.iter().filter(|name| !tests.contains(**name)) {
-            found(format!("there is no test `{name}`"));
+            found(format!("there is no test `{name}`{}", moved(name, tests)));
         }
     }
     if count == 0 {
         findings.push(Finding::of(PAGE, "has no rows"));
     }
     findings
+}
+
+/// Where a test of this name is, when it is elsewhere in its package.
+fn moved(name: &str, tests: &BTreeSet<String>) -> String {
+    let parts = |name: &str| -> Option<(String, String)> {
+        let (package, path) = name.split_once(": ")?;
+        Some((package.to_owned(), path.rsplit("::").next()?.to_owned()))
+    };
+    let wanted = parts(name);
+    let there = tests.iter().find(|test| wanted.is_some() && parts(test) == wanted);
+    there.map(|test| format!("; there is `{test}`")).unwrap_or_default()
 }
 
 /// The cells of a table's row.
@@ -97,6 +108,13 @@ mod tests {
         assert_eq!(told(without), ["docs/ORIGINAL.md:3: names no test: `package: path`"]);
         let unknown = "| item | where | test |\n|---|---|---|\n| `A` | x | `core: a::c` |\n";
         assert_eq!(told(unknown), ["docs/ORIGINAL.md:3: there is no test `core: a::c`"]);
+        let moved = "| item | where | test |\n|---|---|---|\n| `A` | x | `core: z::b` |\n";
+        assert_eq!(
+            told(moved),
+            ["docs/ORIGINAL.md:3: there is no test `core: z::b`; there is `core: a::b`"]
+        );
+        let vague = "| item | where | test |\n|---|---|---|\n| `A` | x | `b` |\n";
+        assert_eq!(told(vague), ["docs/ORIGINAL.md:3: there is no test `b`"]);
     }
 
     #[test]

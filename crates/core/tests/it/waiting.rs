@@ -191,3 +191,37 @@ fn inputs_of_two_tasks_of_one_class_leave_each_other_alone() {
         "#]],
     );
 }
+
+#[test]
+fn a_claim_that_the_store_could_not_write_is_made_again() {
+    check(
+        "
+        agent a
+        worker w1 slots=0
+        accept A retry=1
+        fault unavailable
+        fault unavailable
+        offer w1 1
+        tick 5s
+        start A
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > worker w1 slots=0
+              welcome
+            > accept A retry=1
+              A is queued, A.1 queued
+            > fault unavailable
+            > fault unavailable
+            > offer w1 1
+              w1 <- assign A/1#1 term 1 input A.1
+            > tick 5s
+            > start A
+              accepted
+            =
+              A running | A.1 taken
+                A/1 running | #1 running on w1 | turns 0 snapshots 2
+        "#]],
+    );
+}
