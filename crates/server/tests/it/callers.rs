@@ -110,6 +110,10 @@ async fn the_class_of_a_task_is_the_class_of_its_run_and_its_key_is_the_original
     let workspace = WorkspaceId(task["workspace_id"].as_u64().expect("a number"));
     let key = class_key(workspace, agent["id"].as_str(), Some("night"), &policy);
     assert_eq!(task["instance_key"], key);
+    let (_, instance) = server.get(&format!("/instances/{key}")).await;
+    assert_eq!((&instance["instance_key"], &instance["lane"]), (&json!(key), &json!("night")));
+    assert_eq!(instance["agent_id"], agent["id"]);
+    assert_eq!(instance["workspace_id"], task["workspace_id"]);
     let mut worker = TestWorker::connect(&server, "w1", 1).await;
     let given = worker.assignment().await;
     let (_, run) = server.get(&format!("/runs/{}", given.run_id)).await;

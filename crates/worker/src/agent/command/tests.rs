@@ -122,6 +122,6 @@ fn a_command_must_be_a_list_of_texts() {
 fn under_deny_a_program_is_not_run() {
     let mut job = job(json!({"command": ["/bin/echo"]}));
     job.security = "deny".to_owned();
-    let refusal = Command.launch(&job, &input("m")).err().expect("it is refused").0;
-    assert!(refusal.contains("lets the agent run no commands"), "{refusal}");
+    let Err(Refusal(text)) = Command.launch(&job, &input("m")) else { panic!("it is refused") };
+    assert!(text.contains("lets the agent run no commands"), "{text}");
 }
