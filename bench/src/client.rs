@@ -38,11 +38,32 @@ impl Client {
 
     /// Posts, and waits for the whole answer: its status and its body.
     pub async fn post(&mut self, path: &str, body: &str) -> Result<(u16, &[u8]), Fault> {
+        let length = body.len();
+        let headers = &self.headers;
         let request = format!(
-            "POST {BASE}{path} HTTP/1.1\r\n{}content-length: {}\r\n\r\n{body}",
-            self.headers,
-            body.len()
+            "POST {BASE}{path} HTTP/1.1\r\n{headers}content-length: {length}\r\n\r\n{body}"
         );
+        self.exchange(&request).await
+    }
+
+    /// Reads what must be there.
+    pub async fn get(&mut self, path: &str) -> Result<&[u8], Fault> {
+        let request = format!("GET {BASE}{path} HTTP/1.1\r\n{}\r\n", self.headers);
+        match self.exchange(&request).await? {
+            (200, answer) => Ok(answer),
+            (status, answer) => Err(unexpected(status, answer)),
+        }
+    }
+
+    /// Makes something new.
+    pub async fn make(&mut self, path: &str, body: &str) -> Result<(), Fault> {
+        match self.post(path, body).await? {
+            (201, _) => Ok(()),
+            (status, answer) => Err(unexpected(status, answer)),
+        }
+    }
+
+    async fn exchange(&mut self, request: &str) -> Result<(u16, &[u8]), Fault> {
         self.stream.write_all(request.as_bytes()).await?;
         self.answer.clear();
         let (head, length) = loop {

@@ -13,6 +13,7 @@ mod client;
 mod idle;
 mod live;
 mod sample;
+mod schedules;
 mod serve;
 mod worker;
 
@@ -29,6 +30,7 @@ const USAGE: &str = "usage: hostler-bench COMMAND ADDRESS ... (HOSTLER_TOKEN is 
   live   ADDRESS TASKS CLIENTS                  accepted to done, with a worker of its own
   idle   ADDRESS SAMPLES                        accept call to the worker having the assignment
   claim  ADDRESS ROUNDS TASKS LANE RUNTIME REFILL  an offer of TASKS to all of them assigned
+  schedules ADDRESS COUNT CLIENTS               schedules due in one minute, by lateness
   worker ADDRESS WINDOW UNTIL                   the worker alone; it ends after UNTIL, 0: never
   watch  ADDRESS WINDOW                         the same, and prints each assignment's arrival";
 
@@ -72,6 +74,7 @@ fn run(arguments: &[String]) -> Result<(), Fault> {
                 let class = accept::Class { lane: given.at(3)?, runtime: given.at(4)? };
                 claim::claim(target, given.at(1)?, given.at(2)?, class, given.at(5)?).await
             }
+            "schedules" => schedules::schedules(target, given.at(1)?, given.at(2)?).await,
             "worker" => worker::work(target, given.at(1)?, given.at(2)?, false).await,
             "watch" => worker::work(target, given.at(1)?, 0, true).await,
             _ => Err(USAGE.into()),

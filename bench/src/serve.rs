@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hostler_server::{Config, Server};
+use hostler_server::{Config, Retention, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::Fault;
@@ -16,6 +16,7 @@ pub async fn serve(target: Target, folder: PathBuf) -> Result<(), Fault> {
         database: None,
         token: target.token,
         fallback_runtime: None,
+        retention: Retention::default(),
     };
     let server = Server::open(config).await?;
     println!("READY {}", server.address());

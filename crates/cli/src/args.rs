@@ -2,6 +2,7 @@
 
 mod agents;
 mod run;
+mod schedules;
 mod service;
 mod tasks;
 
@@ -13,6 +14,7 @@ use hostler_wire::status::Exit;
 
 pub use agents::{Agents, ConfigArgs};
 pub use run::RunArgs;
+pub use schedules::{RuleArgs, Schedules};
 pub use service::{DevArgs, ServerArgs, WorkerArgs};
 pub use tasks::{Inputs, Instances, ListTasksArgs, LogsArgs, Runs, SendArgs, Tasks, Workers};
 
@@ -109,6 +111,9 @@ pub enum Command {
     /// The runs of tasks, and their attempts.
     #[command(subcommand)]
     Runs(Runs),
+    /// Rules that make tasks at their times.
+    #[command(subcommand)]
+    Schedules(Schedules),
     /// Concurrency and health of each class of work.
     #[command(subcommand)]
     Instances(Instances),

@@ -8,6 +8,7 @@ mod inputs;
 mod instances;
 mod run;
 mod runs;
+mod schedules;
 mod send;
 mod server;
 mod tasks;
@@ -32,6 +33,7 @@ pub async fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Inputs(inputs) => inputs::inputs(&global, inputs).await,
         Command::Agents(agents) => agents::agents(&global, agents).await,
         Command::Runs(runs) => runs::runs(&global, runs).await,
+        Command::Schedules(of) => schedules::schedules(&global, of).await,
         Command::Instances(instances) => instances::instances(&global, instances).await,
         Command::Workers(workers) => workers::workers(&global, workers).await,
         Command::Doctor => doctor::doctor(&global).await,

@@ -129,7 +129,9 @@ pub fn given(value: &Option<String>) -> Option<String> {
 
 async fn start(data_dir: PathBuf, token: Option<String>) -> anyhow::Result<Local> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Local::start(Setup { listen, data_dir, token, slots: None, embedded: true }).await
+    let retention = hostler_server::Retention::default();
+    let setup = Setup { listen, data_dir, token, slots: None, retention, embedded: true };
+    Local::start(setup).await
 }
 
 /// The server of the note, if it answers.

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use hostler_server::Server;
+use hostler_server::{Retention, Server};
 use hostler_wire::client::Client;
 use hostler_worker::config::{self as worker, Dirs};
 use tokio::task::JoinHandle;
@@ -42,6 +42,7 @@ pub struct Setup {
     /// Given, or else the one kept in the data directory.
     pub token: Option<String>,
     pub slots: Option<u32>,
+    pub retention: Retention,
     /// It belongs to a `hostler run`.
     pub embedded: bool,
 }
@@ -59,7 +60,7 @@ pub struct Local {
 
 impl Local {
     pub async fn start(setup: Setup) -> anyhow::Result<Local> {
-        let Setup { listen, data_dir, token, slots, embedded } = setup;
+        let Setup { listen, data_dir, token, slots, retention, embedded } = setup;
         home::make(&data_dir)?;
         let is_kept = token.is_none();
         let token = match token {
@@ -72,6 +73,7 @@ impl Local {
             database: None,
             token: token.clone(),
             fallback_runtime: Some(FALLBACK_RUNTIME.to_owned()),
+            retention,
         };
         let server = Server::open(config).await?;
         let url = format!("http://{}", server.address());

@@ -32,6 +32,9 @@ const RETRY_AGAIN_MAX: Duration = Duration::from_secs(2);
 /// How often a queued task is asked what it waits for: that is no record of its stream.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
+/// Events that may be the end of what is waited for.
+const ENDS: [&str; 4] = ["finished", "input_withdrawn", "task_cancelled", "waiting"];
+
 /// Until when a task is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
@@ -39,7 +42,7 @@ pub enum Until {
     Now,
     /// The task has come to rest, or waits for an answer.
     Rest,
-    /// This message has been dealt with, and its run is over.
+    /// This message has been dealt with, and its run is over or waits for another one.
     Input(InputId),
 }
 
@@ -213,9 +216,7 @@ impl<'a> Follower<'a> {
                 self.cursor = record.cursor();
                 self.record(&record)?;
                 match &record.body {
-                    RecordBody::Event { event_type, .. } => {
-                        matches!(event_type.as_str(), "finished" | "task_cancelled")
-                    }
+                    RecordBody::Event { event_type, .. } => ENDS.contains(&event_type.as_str()),
                     _ => self.cursor == self.last_seq,
                 }
             }
@@ -299,24 +300,25 @@ impl<'a> Follower<'a> {
         let client = self.site.client.clone();
         let run_id = match self.until {
             Until::Now => return Ok(Some(Ended::Left)),
-            Until::Rest => {
-                let task = client.get_task(&self.task.to_string()).await?;
-                if matches!(task.state, TaskState::Queued | TaskState::Running) {
-                    return Ok(None);
-                }
-                task.target_run_id
-            }
+            Until::Rest => None,
             Until::Input(id) => {
                 let input = client.get_input(&id.to_string()).await?;
                 if input.state != InputState::Settled {
                     return Ok(None);
                 }
-                input.run_id
+                Some(input.run_id)
             }
         };
-        let Some(run_id) = run_id else { return Ok(Some(Ended::Over(None))) };
+        let task = client.get_task(&self.task.to_string()).await?;
+        let rests = !matches!(task.state, TaskState::Queued | TaskState::Running);
+        if self.until == Until::Rest && !rests {
+            return Ok(None);
+        }
+        let Some(run_id) = run_id.unwrap_or(task.target_run_id) else {
+            return Ok(Some(Ended::Over(None)));
+        };
         let run = client.get_run(&run_id.to_string()).await?;
-        let is_over = hostler_wire::status::exit_of_run(run.status).is_some();
+        let is_over = rests || hostler_wire::status::exit_of_run(run.status).is_some();
         Ok(is_over.then(|| Ended::Over(Some(Box::new(run)))))
     }
 

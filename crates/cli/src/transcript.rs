@@ -129,7 +129,9 @@ fn event(event_type: &str, payload: &Object) -> Vec<Line> {
     let text = |name: &str| clean(payload.get(name).and_then(Value::as_str).unwrap_or_default());
     let number = |name: &str| payload.get(name).and_then(Value::as_u64).unwrap_or(0);
     let said = match event_type {
-        "task_accepted" | "started" | "turn_started" | "turn_ended" => return Vec::new(),
+        "task_accepted" | "started" | "turn_started" | "turn_ended" | "waiting" | "closing" => {
+            return Vec::new();
+        }
         "accepted" => {
             let attempt = match number("attempt_no") {
                 0 | 1 => String::new(),
@@ -138,6 +140,13 @@ fn event(event_type: &str, payload: &Object) -> Vec<Line> {
             dim(&format!("taken by {} in {}{attempt}", text("worker_id"), text("runtime")))
         }
         "input_queued" => dim(&format!("message queued ({})", text("queue_mode"))),
+        "input_steered" => dim("message handed into the running turn"),
+        "input_injected" => dim("the agent has taken the message"),
+        "steer_fallback" => dim("the message waits for a turn of its own"),
+        "input_withdrawn" => dim("message withdrawn"),
+        "input_edited" => dim("message changed"),
+        "interrupted" => yellow("being interrupted"),
+        "stop_requested" => yellow("being stopped"),
         "task_restarted" => dim("the task goes on with a new message"),
         "cancel_requested" => yellow("being stopped"),
         "task_cancelled" => yellow("cancelled before it started"),
@@ -189,7 +198,8 @@ pub fn summary(run: &Run) -> String {
         parts.push(format!("{} attempts", run.attempt_count));
     }
     let status = match run.status.as_str() {
-        "ok" if run.waiting_for_input => yellow("waits for an answer"),
+        "ok" | "running" if run.waiting_for_input => yellow("waits for an answer"),
+        "running" => green("waits for more"),
         "ok" => green("done"),
         status => red(status),
     };

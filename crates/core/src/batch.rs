@@ -1,14 +1,14 @@
 //! What a store is asked to do: guarded rows in, found names out.
 //!
 //! **Invariants** A batch is all or nothing. A write whose guard fails makes the whole batch fail
-//! with nothing written.
+//! with nothing written. Trims come after writes and appends.
 
 use std::sync::Arc;
 
-use crate::id::{AttemptId, ScheduleId, TaskId, WorkerId};
+use crate::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId};
 use crate::key::{Key, Row, Version};
 use crate::policy::RuntimeType;
-use crate::stream::Append;
+use crate::stream::{Append, Trim};
 use crate::time::Timestamp;
 
 /// One row to be written.
@@ -27,12 +27,24 @@ pub struct Batch {
     pub writes: Vec<Write>,
     /// At most one for each task.
     pub appends: Vec<Append>,
+    /// At most one for each task.
+    pub trims: Vec<Trim>,
 }
 
-/// The last `seq` that each append of a batch got, in the batch's order.
+impl Batch {
+    /// There is nothing to be done.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.appends.is_empty() && self.trims.is_empty()
+    }
+}
+
+/// What a commit says, in the batch's order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Committed {
+    /// The last `seq` that each append got.
     pub last_seqs: Vec<u64>,
+    /// Whether each trim has come to its end; if not, the next one goes on.
+    pub trims_done: Vec<bool>,
 }
 
 /// A search by the engine; the answer is names only, and what they mean is decided over the
@@ -50,6 +62,11 @@ pub enum Find {
     Leases { worker: WorkerId },
     /// The first tasks parked on the session, by `queued_at` and id; at most `limits::WAITERS_MAX`.
     Waiters { workspace: crate::id::WorkspaceId, session: crate::session::SessionId },
+    /// The schedules of an agent that are not deleted, by id.
+    Schedules { agent: AgentId, limit: usize },
+    /// Tasks that came to rest then or before and still have their streams, by that time, then by
+    /// id.
+    Rested { until: Timestamp, limit: usize },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +79,8 @@ pub enum Found {
     },
     Leases(Vec<AttemptId>),
     Waiters(Vec<TaskId>),
+    Schedules(Vec<ScheduleId>),
+    Rested(Vec<TaskId>),
 }
 
 /// What can have a time at which it is to be looked at.

@@ -7,6 +7,10 @@ use crate::input::Input;
 use crate::input::edit::EditInput;
 use crate::input::submit::{Submit, Target};
 use crate::run::start::{Event, Verdict, Writer};
+use crate::schedule::Schedule;
+use crate::schedule::backfill::{Backfill, Filled};
+use crate::schedule::manage::{CreateSchedule, UpdateSchedule};
+use crate::schedule::preview::Preview;
 use crate::task::Task;
 use crate::task::accept::{Accept, Accepted};
 use crate::task::cancel::Cancelled;
@@ -16,22 +20,85 @@ use crate::worker::hello::{Hello, Orders};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    Accept { workspace: WorkspaceId, accept: Box<Accept> },
-    Submit { workspace: WorkspaceId, target: Target, submit: Box<Submit> },
-    EditInput { workspace: WorkspaceId, input: InputId, edit: Box<EditInput> },
-    WithdrawInput { workspace: WorkspaceId, input: InputId },
-    CancelTask { workspace: WorkspaceId, task: TaskId },
-    CancelRun { workspace: WorkspaceId, run: RunId },
-    ArchiveTask { workspace: WorkspaceId, task: TaskId },
-    CreateAgent { workspace: WorkspaceId, create: Box<CreateAgent> },
-    UpdateAgent { workspace: WorkspaceId, agent: String, update: Box<UpdateAgent> },
-    DeleteAgent { workspace: WorkspaceId, agent: String },
+    Accept {
+        workspace: WorkspaceId,
+        accept: Box<Accept>,
+    },
+    Submit {
+        workspace: WorkspaceId,
+        target: Target,
+        submit: Box<Submit>,
+    },
+    EditInput {
+        workspace: WorkspaceId,
+        input: InputId,
+        edit: Box<EditInput>,
+    },
+    WithdrawInput {
+        workspace: WorkspaceId,
+        input: InputId,
+    },
+    CancelTask {
+        workspace: WorkspaceId,
+        task: TaskId,
+    },
+    CancelRun {
+        workspace: WorkspaceId,
+        run: RunId,
+    },
+    ArchiveTask {
+        workspace: WorkspaceId,
+        task: TaskId,
+    },
+    CreateAgent {
+        workspace: WorkspaceId,
+        create: Box<CreateAgent>,
+    },
+    UpdateAgent {
+        workspace: WorkspaceId,
+        agent: String,
+        update: Box<UpdateAgent>,
+    },
+    DeleteAgent {
+        workspace: WorkspaceId,
+        agent: String,
+    },
+    CreateSchedule {
+        workspace: WorkspaceId,
+        create: Box<CreateSchedule>,
+    },
+    UpdateSchedule {
+        workspace: WorkspaceId,
+        id: ScheduleId,
+        update: Box<UpdateSchedule>,
+    },
+    DeleteSchedule {
+        workspace: WorkspaceId,
+        id: ScheduleId,
+    },
+    Trigger {
+        workspace: WorkspaceId,
+        id: ScheduleId,
+        idempotency_key: Option<String>,
+    },
+    Backfill {
+        workspace: WorkspaceId,
+        id: ScheduleId,
+        backfill: Backfill,
+    },
+    Preview(Box<Preview>),
 
     // From workers.
     Hello(Box<Hello>),
     Beat(Box<Beat>),
-    Report { writer: Writer, events: Vec<Event> },
-    Append { writer: Writer, chunks: Vec<Chunk> },
+    Report {
+        writer: Writer,
+        events: Vec<Event>,
+    },
+    Append {
+        writer: Writer,
+        chunks: Vec<Chunk>,
+    },
     Goodbye(Writer),
 
     // From the engine to itself.
@@ -40,7 +107,20 @@ pub enum Command {
     CloseIdle(AttemptId),
     Reopen(String),
     Fire(ScheduleId),
-    Expire { worker: WorkerId, renewal: u64 },
+    Expire {
+        worker: WorkerId,
+        renewal: u64,
+    },
+    /// Removes the beginning of a stream that has grown too long.
+    Trim {
+        task: TaskId,
+        to_seq: u64,
+    },
+    /// Removes the stream of a task that has rested long enough, then notes that it is gone.
+    Forget {
+        task: TaskId,
+        emptied: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +130,10 @@ pub enum Answer {
     Task(Box<Task>),
     Input(Box<Input>),
     Agent(Box<Agent>),
+    Schedule(Box<Schedule>),
+    Backfilled(Vec<Filled>),
+    /// Of a preview.
+    Times(Vec<String>),
     Orders(Orders),
     /// A heartbeat of a worker that is not known: it must say hello with a new incarnation.
     UnknownWorker,

@@ -28,6 +28,7 @@
 pub mod offers;
 
 mod cache;
+mod keep;
 mod round;
 pub(crate) mod txn;
 
@@ -52,6 +53,8 @@ use round::{Round, Work};
 pub struct Config {
     /// The runtime to use in development where no worker offers the one asked for (POL-4).
     pub fallback_runtime: Option<String>,
+    /// How long streams are kept.
+    pub retention: crate::retention::Retention,
 }
 
 /// Names a question until it is answered.
@@ -174,6 +177,8 @@ enum Phase {
     SeekingDue,
     /// Ready work.
     SeekingReady,
+    /// Tasks that have rested long enough.
+    SeekingRested,
 }
 
 #[derive(Debug)]
@@ -194,8 +199,12 @@ pub struct Engine {
     cut: bool,
     /// When to look for what is due.
     due_at: Timestamp,
+    /// The last search was for what is due: when more of it is, ready work goes first.
+    due_was_last: bool,
     /// When to look for ready work and timers although nothing told of any.
     floor_at: Timestamp,
+    /// When to look for tasks that have rested long enough.
+    rested_at: Timestamp,
     /// For each worker the renewal that was seen last, and since when (see `worker::lose`).
     watched: BTreeMap<WorkerId, (u64, Timestamp)>,
 }
@@ -215,7 +224,9 @@ impl Engine {
             ready: true,
             cut: false,
             due_at: now,
+            due_was_last: false,
             floor_at: now,
+            rested_at: now,
             watched: BTreeMap::new(),
         }
     }
@@ -272,7 +283,8 @@ impl Engine {
         }
     }
 
-    /// Starts the next piece of work, the first of: what is due, ready work, commands.
+    /// Starts the next piece of work, the first of: what is due, ready work, commands. However much
+    /// is due, ready work has every second turn, and commands have their part of each round.
     fn begin(&mut self) {
         if self.now >= self.floor_at {
             self.floor_at = self.now + limits::POLL_FLOOR;
@@ -280,21 +292,25 @@ impl Engine {
             // Another server may have set a timer and be gone.
             self.due_at = self.due_at.min(self.now);
         }
-        if self.now >= self.due_at {
+        let ready = if self.ready { self.find_ready() } else { None };
+        let ready_first = self.due_was_last && ready.is_some();
+        if self.now >= self.due_at && !ready_first {
+            self.due_was_last = true;
             self.phase = Phase::SeekingDue;
             self.outputs
                 .push_back(Output::Find(Find::Due { now: self.now, limit: limits::DUE_MAX }));
             return;
         }
-        if self.ready
-            && let Some(find) = self.find_ready()
-        {
+        self.due_was_last = false;
+        if let Some(find) = ready {
             self.ready = false;
             self.phase = Phase::SeekingReady;
             self.outputs.push_back(Output::Find(find));
             return;
         }
-        self.begin_commands();
+        if !self.seek_rested() {
+            self.begin_commands();
+        }
     }
 
     /// The search for ready work that the connected workers could take.
@@ -391,6 +407,7 @@ impl Engine {
                 }
                 self.begin_commands();
             }
+            (Phase::SeekingRested, Found::Rested(tasks)) => self.found_rested(tasks),
             (_, found) => panic!("INV: a search is answered in kind: {found:?}"),
         }
     }
@@ -437,9 +454,12 @@ impl Engine {
             panic!("INV: a commit that nobody asked for")
         };
         self.ready |= std::mem::take(&mut self.cut);
-        for (append, last_seq) in round.writes.appends.iter().zip(committed.last_seqs) {
+        let Committed { last_seqs, trims_done } = committed;
+        for (append, &last_seq) in round.writes.appends.iter().zip(&last_seqs) {
             self.outputs.push_back(Output::Appended(append.task_id, last_seq));
         }
+        self.trim_what_has_grown(&round.writes.appends, &last_seqs);
+        self.trimmed(&round.writes.trims, &trims_done);
         for (key, row) in std::mem::take(&mut round.writes.rows) {
             match row {
                 Some(row) => {

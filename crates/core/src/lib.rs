@@ -2,7 +2,7 @@
 //!
 //! **What** Everything that decides, and nothing that waits. Read it in this order: `task`, `run`,
 //! `attempt`, `lease`, `input`, `session` (the nouns and their machines), `policy`, `capacity`
-//! (who may start), `worker`, `agent`, `stream`, `schedule` (when it fires); then `key` and
+//! (who may start), `worker`, `agent`, `stream`, `retention`, `schedule` (when it fires); then `key` and
 //! `batch` (what a store is asked), `command` (what can be asked of the engine) and `engine`.
 //!
 //! **Invariants** Each has a name, and the assertion, the simulation's check and the test cite it.
@@ -18,6 +18,8 @@
 //! | INV-ENGINE-3 deciding is pure | `engine` |
 //! | INV-INPUT-1 an input ends in exactly one outcome | `input` |
 //! | INV-INPUT-2 an input is taken by at most one run | `input` |
+//! | INV-KEEP-1 only what is over a stream's maximum or age is removed | `retention` |
+//! | INV-KEEP-2 a task with `rested_at` rests and has a stream | `retention` |
 //! | INV-LEASE-1 a write under an old term is refused | `lease` |
 //! | INV-LEASE-2 a session has at most one lease | `lease` |
 //! | INV-LEASE-3 a lease is counted under its state | `lease` |
@@ -25,6 +27,8 @@
 //! | INV-RUN-2 a run is ok only after the agent's own word | `run` |
 //! | INV-RUN-3 a terminal run never changes | `run` |
 //! | INV-RUN-4 one snapshot for each change of status | `run` |
+//! | INV-SCHEDULE-1 a tick fires once or is missed with a reason | `schedule` |
+//! | INV-SCHEDULE-2 going on to the next tick and accepting the task are one batch | `schedule` |
 //! | INV-SESSION-1 a session's term never falls | `session` |
 //! | INV-STREAM-1 a stream's seq has no holes | `stream` |
 //! | INV-STREAM-2 what was trimmed is stored as a gap | `stream` |
@@ -53,6 +57,7 @@ pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod policy;
+pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod session;

@@ -23,8 +23,6 @@ pub const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Commands of one call (ACC-7).
 pub const BULK_MAX: usize = 1_000;
-/// Snapshots of a run in one answer.
-pub const SNAPSHOTS_MAX: usize = 500;
 
 /// How long no further message may have come before collected ones make a turn (INP-2).
 pub const COLLECT_QUIET: Span = Span::millis(2_000);
@@ -106,12 +104,55 @@ const _: () = assert!(
 /// How far the next time of a schedule is searched. 29 February comes after at most eight years;
 /// should a clock change take that one away, after as many again (SCH-1).
 pub const CRON_YEARS_MAX: i16 = 16;
+/// How late a tick may fire: it is missed after that (SCH-4). A busy server is seconds late, so
+/// there is a least one.
+pub const CATCHUP_WINDOW_MS_DEFAULT: u64 = 3_600_000;
+pub const CATCHUP_WINDOW_MS_MIN: u64 = 10_000;
+pub const CATCHUP_WINDOW_MS_MAX: u64 = 30 * 24 * 3_600_000;
+pub const JITTER_MS_MAX: u64 = 24 * 3_600_000;
+pub const PAUSE_AFTER_FAILURES_MAX: u32 = 1_000;
+/// Skills that an agent is told of; all of them fit in an extra system prompt.
+pub const SKILL_PATHS_MAX: usize = 32;
+/// Ticks of a schedule that wait for its open tasks.
+pub const BUFFERED_TICKS_MAX: usize = 1_000;
+/// Tasks of a schedule that are known to be open; ticks and triggers beyond are not waited for.
+pub const OPEN_TASKS_MAX: usize = 1_000;
+/// Ticks of one backfill: one batch.
+pub const BACKFILL_TICKS_MAX: usize = 1_000;
+/// Ticks looked at in one command: what a long downtime left behind is counted bit by bit.
+pub const TICKS_AT_ONCE_MAX: usize = 256;
+/// Times of one preview.
+pub const PREVIEW_MAX: usize = 100;
+/// Schedules that go with their agent in one batch.
+pub const AGENT_SCHEDULES_MAX: usize = 10_000;
 
 /// Rows of one page of a list (API-2).
 pub const PAGE_DEFAULT: usize = 50;
 pub const PAGE_MAX: usize = 200;
-/// Stream records of one page.
+/// Stream records of one page, and their data together; one record is always given.
 pub const STREAM_PAGE_MAX: usize = 1_000;
+pub const STREAM_PAGE_BYTES_MAX: usize = 4 << 20;
+/// Pages of a stream that are gone through for one answer that shows only some of its records.
+pub const STREAM_PAGES_SCANNED_MAX: usize = 4;
+
+/// Records that a task's stream keeps, when nothing else is set.
+pub const RECORDS_MAX_DEFAULT: u64 = 1_000_000;
+/// Days that a stream is kept after its task has come to rest, when nothing else is set.
+pub const DAYS_AFTER_REST_DEFAULT: u32 = 30;
+/// A stream that is too long is trimmed when so many records have come: a tenth of what it keeps,
+/// and no more than a commit removes in about a millisecond.
+pub const TRIM_STEP_MAX: u64 = 1_000;
+/// Records that one commit removes of one stream: more than a step, so that a stream which was
+/// not trimmed in its time is caught up with.
+pub const TRIM_RECORDS_MAX: u64 = 4_000;
+/// Tasks looked at in one search of those that rest: some 100 000 records at the very most.
+pub const RESTED_MAX: usize = 32;
+/// How often those are searched for, and how soon again when there are more.
+pub const REST_SEARCH: Span = Span::seconds(60);
+pub const REST_SEARCH_AGAIN: Span = Span::seconds(1);
+
+const _: () = assert!(TRIM_STEP_MAX < TRIM_RECORDS_MAX, "a trim removes more than what comes");
 
 const _: () = assert!(MESSAGE_BYTES_MAX + ATTACHMENTS_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(SKILL_PATHS_MAX * TEXT_BYTES_MAX < CONFIG_BYTES_MAX);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);

@@ -4,7 +4,10 @@
 //! across runs and attempts (STR-1).
 //!
 //! **Invariants** `INV-STREAM-1`: `seq` starts at 1 and has no holes; the keeper gives it in the
-//! transaction that stores the record. `INV-STREAM-2`: what was trimmed is stored as a gap.
+//! transaction that stores the record. `INV-STREAM-2`: what was trimmed is stored as a gap; a
+//! cursor before or in it sees it.
+//!
+//! **Not here** When a stream is trimmed (`retention`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -50,9 +53,32 @@ pub enum Body {
     },
 }
 
+impl Record {
+    /// How many numbers of the stream it takes: a gap takes those that it covers.
+    pub fn width(&self) -> u64 {
+        match self.body {
+            Body::Gap { from_seq, to_seq } => to_seq.saturating_sub(from_seq).saturating_add(1),
+            Body::Log { .. } | Body::Event { .. } => 1,
+        }
+    }
+}
+
 /// Records to be put at the end of a task's stream, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Append {
     pub task_id: TaskId,
     pub records: Vec<Record>,
+}
+
+/// The records up to and including `to_seq` are to go; one gap stands in their place, from 1, so
+/// that it takes in the one that an earlier trim left. A gap that `to_seq` lies in goes whole.
+///
+/// One commit removes at most `limits::TRIM_RECORDS_MAX` numbers beyond that gap and says whether
+/// it came to the end. Nothing else is ever removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trim {
+    pub task_id: TaskId,
+    pub to_seq: u64,
+    /// The time that the gap shows.
+    pub at: Timestamp,
 }

@@ -99,6 +99,9 @@ pub struct Task {
     pub dispatched_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
+    /// Since when it rests and has a stream that is to be trimmed some day (`retention`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rested_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }

@@ -26,8 +26,20 @@ mod peer;
 mod peers;
 #[path = "it/report.rs"]
 mod report;
+#[path = "it/retention.rs"]
+mod retention;
 #[path = "it/runs.rs"]
 mod runs;
+#[path = "it/schedule_asks.rs"]
+mod schedule_asks;
+#[path = "it/schedule_overlap.rs"]
+mod schedule_overlap;
+#[path = "it/schedule_servers.rs"]
+mod schedule_servers;
+#[path = "it/schedules.rs"]
+mod schedules;
+#[path = "it/scheduling.rs"]
+mod scheduling;
 #[path = "it/script.rs"]
 mod script;
 #[path = "it/sending.rs"]

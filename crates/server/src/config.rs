@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use hostler_core::retention::Retention;
+
 /// What one server process needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -15,4 +17,6 @@ pub struct Config {
     pub token: String,
     /// The runtime for development where no worker offers the one that is asked for (POL-4).
     pub fallback_runtime: Option<String>,
+    /// How much of each stream is kept: `HOSTLER_STREAM_RECORDS_MAX`, `HOSTLER_STREAM_DAYS`.
+    pub retention: Retention,
 }

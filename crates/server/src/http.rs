@@ -17,6 +17,7 @@ mod fault;
 mod health;
 mod input;
 mod run;
+mod schedule;
 mod stream;
 mod task;
 mod view;
@@ -93,9 +94,9 @@ fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(task::get))
         .routes(routes!(task::cancel))
         .routes(routes!(task::archive))
-        .routes(routes!(stream::logs))
+        .routes(routes!(stream::original::logs))
         .routes(routes!(stream::events))
-        .routes(routes!(stream::batch))
+        .routes(routes!(stream::original::batch))
         .routes(routes!(input::list_of_task, input::send_to_task))
         .routes(routes!(input::get, input::edit, input::withdraw))
         .routes(routes!(run::list))
@@ -106,6 +107,12 @@ fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(run::interaction))
         .routes(routes!(run::cancel))
         .routes(routes!(input::send_to_run))
+        .routes(routes!(schedule::list, schedule::create))
+        .routes(routes!(schedule::preview))
+        .routes(routes!(schedule::get, schedule::update, schedule::delete))
+        .routes(routes!(schedule::trigger))
+        .routes(routes!(schedule::backfill))
+        .routes(routes!(schedule::missed))
         .routes(routes!(worker::instances))
         .routes(routes!(worker::instance))
         .routes(routes!(worker::workers))

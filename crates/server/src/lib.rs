@@ -29,7 +29,7 @@ use hostler_store::sqlite::Sqlite;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use config::{Config, Retention};
 pub use http::openapi;
 
 /// How long open connections have to end after a stop was asked for.
@@ -96,7 +96,8 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
         let Server { config, store, listener, address: _ } = self;
         let tails = Arc::new(tails::Tails::default());
-        let engine = engine::Config { fallback_runtime: config.fallback_runtime.clone() };
+        let (fallback_runtime, retention) = (config.fallback_runtime.clone(), config.retention);
+        let engine = engine::Config { fallback_runtime, retention };
         let (handle, thread) =
             driver::start(store.clone(), tails.clone(), engine).map_err(Error::Serve)?;
         let token = http::TokenHash::of(&config.token);

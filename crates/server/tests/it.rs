@@ -7,8 +7,12 @@ mod it {
     mod documents;
     mod inputs;
     mod lifecycle;
+    mod original;
     mod pages;
+    mod readers;
     mod refusals;
+    mod retention;
+    mod schedules;
     mod streams;
     mod support;
 }

@@ -14,10 +14,11 @@ pub mod find;
 pub mod log;
 pub mod rows;
 pub mod scan;
+pub mod trim;
 
 use hostler_core::batch::{Batch, Committed, Find, Found, Write};
 use hostler_core::key::{Key, Loaded, Row, Version};
-use hostler_core::stream::Append;
+use hostler_core::stream::{Append, Trim};
 
 use crate::{Error, Page, Query, Store};
 
@@ -58,6 +59,8 @@ macro_rules! each_case {
                 leases_are_found_by_their_worker
                 waiters_come_in_the_order_of_queueing
                 waiters_are_bounded
+                schedules_are_found_by_their_agent
+                tasks_that_rest_come_by_the_time_of_their_rest
             }
             scan {
                 tasks_come_newest_first_in_pages_without_holes
@@ -69,7 +72,10 @@ macro_rules! each_case {
                 attempts_come_by_number
                 snapshots_come_after_a_number
                 inputs_come_in_the_order_of_their_coming
+                inputs_come_in_pages_without_holes
                 agents_come_by_key_without_deleted_ones
+                schedules_come_newest_first_without_deleted_ones
+                missed_ticks_come_with_the_last_range_first
                 instances_workers_and_workspaces_are_listed
                 a_limit_of_zero_still_says_whether_there_is_more
             }
@@ -82,6 +88,19 @@ macro_rules! each_case {
                 a_failed_batch_uses_up_no_numbers
                 records_come_back_as_they_were_written
                 an_append_of_nothing_says_the_last_number
+                a_page_is_bounded_in_bytes_and_never_empty
+                a_large_append_is_read_as_a_whole
+            }
+            trim {
+                a_gap_stands_where_records_were_removed
+                a_trim_cuts_an_append_in_two
+                gaps_merge_into_the_first_one
+                a_cursor_before_or_in_the_gap_sees_it
+                a_trim_of_everything_leaves_the_numbering
+                a_trim_of_what_is_gone_or_not_there_changes_nothing
+                a_trim_goes_so_far_in_one_commit_and_says_so
+                a_failed_batch_removes_nothing
+                streams_are_trimmed_apart_and_after_the_appends
             }
         }
     };
@@ -100,16 +119,22 @@ each_case!(table);
 // What the cases say in one word.
 
 fn commit(store: &dyn Store, writes: Vec<Write>) -> Committed {
-    store.commit(&Batch { writes, appends: Vec::new() }).expect("the batch is committed")
+    store.commit(&Batch { writes, ..Batch::default() }).expect("the batch is committed")
 }
 
 fn try_commit(store: &dyn Store, writes: Vec<Write>) -> Result<Committed, Error> {
-    store.commit(&Batch { writes, appends: Vec::new() })
+    store.commit(&Batch { writes, ..Batch::default() })
 }
 
 fn append(store: &dyn Store, appends: Vec<Append>) -> Vec<u64> {
-    let batch = Batch { writes: Vec::new(), appends };
+    let batch = Batch { appends, ..Batch::default() };
     store.commit(&batch).expect("the records are appended").last_seqs
+}
+
+/// Whether each trim has come to its end.
+fn trim(store: &dyn Store, trims: Vec<Trim>) -> Vec<bool> {
+    let batch = Batch { trims, ..Batch::default() };
+    store.commit(&batch).expect("the records are removed").trims_done
 }
 
 fn load(store: &dyn Store, key: &Key) -> Option<(Version, Row)> {

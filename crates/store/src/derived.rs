@@ -3,7 +3,6 @@
 use hostler_core::attempt::Attempt;
 use hostler_core::key::{Key, Row};
 use hostler_core::run::Run;
-use hostler_core::stream::{Body, Record};
 use hostler_core::task::{self, Parked, Task};
 use hostler_core::time::Timestamp;
 
@@ -11,6 +10,11 @@ use hostler_core::time::Timestamp;
 pub fn due_at(task: &Task) -> Option<Timestamp> {
     let is_parked = task.state == task::State::Queued && task.parked.is_some();
     task.wake_at.filter(|_| is_parked)
+}
+
+/// The search for tasks that rest with their streams finds the task.
+pub fn rested_at(task: &Task) -> Option<Timestamp> {
+    task.rested_at.filter(|_| task.state.is_terminal())
 }
 
 /// The search for the waiters of its session finds the task.
@@ -63,22 +67,4 @@ pub fn assert_kind(key: &Key, row: &Row) {
             | (Key::Account(..), Row::Account(_))
     );
     assert!(fits, "the row is of another kind than its key {key:?}");
-}
-
-/// How many numbers of a stream the record takes: a gap takes those that it covers.
-pub fn width(record: &Record) -> u64 {
-    match record.body {
-        Body::Gap { from_seq, to_seq } => to_seq.saturating_sub(from_seq).saturating_add(1),
-        Body::Log { .. } | Body::Event { .. } => 1,
-    }
-}
-
-/// Gives the record its place: a gap covers the numbers from there on, as many as before.
-pub fn place(record: &Record, seq: u64) -> Record {
-    let mut placed = record.clone();
-    if let Body::Gap { from_seq, to_seq } = &mut placed.body {
-        *to_seq = seq + (to_seq.saturating_sub(*from_seq));
-        *from_seq = seq;
-    }
-    placed
 }

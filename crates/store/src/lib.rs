@@ -15,6 +15,7 @@
 mod derived;
 pub mod memory;
 pub mod query;
+mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

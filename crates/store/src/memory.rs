@@ -11,17 +11,19 @@
 //! **Not here** Durability: what it holds dies with the process. Cheap lists: a scan walks rows.
 
 mod find;
+mod log;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hostler_core::batch::{Batch, Committed, Due, Find, Found, Write};
-use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::id::{
+    AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
+};
 use hostler_core::key::{Key, Loaded, Row, Version};
 use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
-use hostler_core::stream::Append;
 use hostler_core::task::Priority;
 use hostler_core::time::Timestamp;
 
@@ -53,7 +55,10 @@ enum Entry {
     Idle(String, Timestamp, AttemptId),
     Waiter(WorkspaceId, SessionId, Option<Timestamp>, TaskId),
     Lease(WorkerId, AttemptId),
+    Rested(Timestamp, TaskId),
     RunOf(TaskId, RunId),
+    /// One that is not deleted.
+    ScheduleOf(AgentId, ScheduleId),
     AttemptOf(RunId, u32, AttemptId),
 }
 
@@ -114,7 +119,8 @@ impl Store for Memory {
             state.put(write);
         }
         let last_seqs = batch.appends.iter().map(|append| state.append(append)).collect();
-        Ok(Committed { last_seqs })
+        let trims_done = batch.trims.iter().map(|trim| state.trim(trim)).collect();
+        Ok(Committed { last_seqs, trims_done })
     }
 
     fn scan(&self, query: &Query) -> Result<Page, Error> {
@@ -122,18 +128,11 @@ impl Store for Memory {
     }
 
     fn read(&self, range: &LogRange) -> Result<Vec<Sequenced>, Error> {
-        let state = self.lock();
-        let Some(records) = state.streams.get(&range.task) else {
-            return Ok(Vec::new());
-        };
-        let start = records.partition_point(|record| record.seq <= range.after);
-        Ok(records[start..].iter().take(range.limit).cloned().collect())
+        Ok(self.lock().read(range))
     }
 
     fn end(&self, task: TaskId) -> Result<u64, Error> {
-        let state = self.lock();
-        let last = state.streams.get(&task).and_then(|records| records.last());
-        Ok(last.map_or(0, |last| last.seq - 1 + derived::width(&last.record)))
+        Ok(self.lock().end(task))
     }
 }
 
@@ -177,22 +176,6 @@ impl State {
         }
         self.rows.insert(key.clone(), (write.expect.unwrap_or(0) + 1, Row::clone(row)));
     }
-
-    /// The last number of the stream after the append.
-    fn append(&mut self, append: &Append) -> u64 {
-        let stored = self.streams.get(&append.task_id).and_then(|records| records.last());
-        let mut last = stored.map_or(0, |last| last.seq + derived::width(&last.record) - 1);
-        if append.records.is_empty() {
-            return last;
-        }
-        let records = self.streams.entry(append.task_id).or_default();
-        for record in &append.records {
-            let seq = last + 1;
-            last += derived::width(record);
-            records.push(Sequenced { seq, record: derived::place(record, seq) });
-        }
-        last
-    }
 }
 
 /// The ways in which the row can be found besides by its key.
@@ -207,7 +190,8 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
                 let session = task.session_id.clone();
                 Entry::Waiter(task.workspace_id, session, task.queued_at, *id)
             });
-            ready.into_iter().chain(due).chain(waiter).collect()
+            let rested = derived::rested_at(task).map(|at| Entry::Rested(at, *id));
+            ready.into_iter().chain(due).chain(waiter).chain(rested).collect()
         }
         (Key::Instance(key), Row::Instance(instance)) => {
             let ready = instance
@@ -228,8 +212,10 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
             std::iter::once(held).chain(idle.into_iter().flatten()).collect()
         }
         (Key::Schedule(id), Row::Schedule(schedule)) => {
+            let of = Entry::ScheduleOf(schedule.agent_id, *id);
+            let of = schedule.deleted_at.is_none().then_some(of);
             let due = |at| Entry::Due(at, Due::Schedule(*id));
-            schedule.fire_at.map(due).into_iter().collect()
+            schedule.fire_at.map(due).into_iter().chain(of).collect()
         }
         (Key::Run(id), Row::Run(run)) => vec![Entry::RunOf(run.origin_task_id, *id)],
         (Key::Attempt(id), Row::Attempt(attempt)) => {

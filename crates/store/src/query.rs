@@ -1,6 +1,6 @@
 //! Lists and stream pages, as transports ask for them.
 
-use hostler_core::id::{AgentId, RunId, TaskId, WorkspaceId};
+use hostler_core::id::{AgentId, InputId, RunId, ScheduleId, TaskId, WorkspaceId};
 use hostler_core::key::Row;
 use hostler_core::run;
 use hostler_core::session::SessionId;
@@ -23,8 +23,13 @@ pub enum Query {
     Attempts { run: RunId },
     /// By `seq` upwards, from after `after_seq`.
     Snapshots { run: RunId, after_seq: u32, limit: usize },
-    /// In the order of their coming.
-    Inputs { task: TaskId, limit: usize },
+    /// In the order of their coming, from after an input of the task; after any other id there
+    /// are none.
+    Inputs { task: TaskId, after: Option<InputId>, limit: usize },
+    /// Not deleted, newest first.
+    Schedules { workspace: WorkspaceId, agent: Option<AgentId>, after: Option<Uuid>, limit: usize },
+    /// The last one first, from before the number `before`.
+    Missed { schedule: ScheduleId, before: Option<u32>, limit: usize },
     /// By key upwards; all are given, as of the two that follow.
     Instances { workspace: WorkspaceId },
     /// By id upwards.
@@ -63,12 +68,14 @@ pub struct Page {
     pub has_more: bool,
 }
 
-/// A piece of a task's stream: records with `seq` above `after`.
+/// A piece of a task's stream: what stands above `after`, and the gap that `after` lies in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogRange {
     pub task: TaskId,
     pub after: u64,
     pub limit: usize,
+    /// About how many bytes of data; the first record is given whatever its size.
+    pub bytes: usize,
 }
 
 /// A record with its place in the stream. A gap stands at its `from_seq`.

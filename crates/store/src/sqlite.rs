@@ -26,6 +26,7 @@ mod log;
 mod migrate;
 mod read;
 mod row;
+mod trim;
 mod write;
 
 use std::fs::{File, TryLockError};

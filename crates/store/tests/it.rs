@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use hostler_core::batch::{Batch, Find, Found};
 use hostler_core::id::WorkspaceId;
 use hostler_core::key::{Key, Row};
+use hostler_core::stream::Trim;
+use hostler_core::time::Timestamp;
 use hostler_store::conformance::{differential, rows};
 use hostler_store::memory::Memory;
 use hostler_store::sqlite::Sqlite;
@@ -73,13 +75,15 @@ tests_of_both!(with_seed_1 1 with_seed_2 2 with_seed_3 3 with_seed_4 4);
 fn batch(number: u64) -> Batch {
     let writes = vec![rows::put_task(None, &rows::task(number))];
     let appends = vec![rows::append(number, vec![rows::event("task.accepted")])];
-    Batch { writes, appends }
+    Batch { writes, appends, ..Batch::default() }
 }
 
 fn is_there(store: &dyn Store, number: u64) -> bool {
     let task = rows::task_id(number);
     let row = store.load(&[Key::Task(task)]).expect("the task loads").remove(0).1;
-    let records = store.read(&LogRange { task, after: 0, limit: 10 }).expect("the stream is read");
+    let records = store
+        .read(&LogRange { task, after: 0, limit: 10, bytes: 1_000 })
+        .expect("the stream is read");
     assert_eq!(row.is_some(), records.len() == 1, "a batch is all or nothing");
     row.is_some()
 }
@@ -96,7 +100,7 @@ fn a_file_that_is_opened_again_has_everything() {
     let task = rows::task(1);
     let ready = hostler_core::capacity::Instance { queued: 1, ..instance };
     let instance = rows::put(None, Row::Instance(ready));
-    store.commit(&Batch { writes: vec![instance], appends: vec![] }).expect("it is committed");
+    store.commit(&Batch { writes: vec![instance], ..Batch::default() }).expect("it is committed");
     drop(store);
     let store = open(&path);
     assert!((1..=20).all(|number| is_there(&store, number)));
@@ -153,7 +157,7 @@ fn a_body_that_cannot_be_read_is_corrupt() {
     let task = rows::task_id(1);
     let loaded = store.load(&[Key::Task(task)]);
     assert!(matches!(loaded, Err(Error::Corrupt(_))));
-    let read = store.read(&LogRange { task, after: 0, limit: 1 });
+    let read = store.read(&LogRange { task, after: 0, limit: 1, bytes: 1_000 });
     assert!(matches!(read, Err(Error::Corrupt(_))));
     let filter = hostler_store::query::TaskFilter::default();
     let list = Query::Tasks { workspace: WorkspaceId::DEFAULT, filter, after: None, limit: 1 };
@@ -273,7 +277,31 @@ fn what_was_acknowledged_is_there_after_kill_9() {
         let store = open(&path);
         let missing = acknowledged.iter().find(|number| !is_there(&store, **number));
         assert_eq!(missing, None, "in round {rounds} of {acknowledged:?}");
+        let last = acknowledged.last().expect("some were acknowledged");
+        let written = if is_there(&store, last + 1) { last + 1 } else { *last };
+        assert!(is_grown(&store, written), "in round {rounds} of {acknowledged:?}");
     }
+}
+
+/// A stream that grows by three records with each batch and keeps five.
+const GROWING: u64 = 1_000_000;
+
+fn growing(number: u64) -> Batch {
+    let mut batch = batch(number);
+    batch.appends.push(rows::append(GROWING, vec![rows::event("grown"); 3]));
+    let to_seq = (3 * number).saturating_sub(5);
+    batch.trims.push(Trim { task_id: rows::task_id(GROWING), to_seq, at: Timestamp(50) });
+    batch
+}
+
+/// The stream ends where the last batch left it, and is trimmed as that batch said.
+fn is_grown(store: &dyn Store, batches: u64) -> bool {
+    let range = LogRange { task: rows::task_id(GROWING), after: 0, limit: 100, bytes: usize::MAX };
+    let records = store.read(&range).expect("the stream is read");
+    let seqs: Vec<u64> = records.iter().map(|one| one.seq).collect();
+    let end = 3 * batches;
+    seqs == [vec![1], (end - 4..=end).collect()].concat()
+        && records[0].record == rows::gap(1, end - 5)
 }
 
 fn commit_until_killed(path: &Path) {
@@ -281,11 +309,33 @@ fn commit_until_killed(path: &Path) {
     let first = (1..).find(|number| !is_there(&store, *number)).expect("one is missing");
     let mut output = std::io::stdout().lock();
     for number in first.. {
-        store.commit(&batch(number)).expect("the batch is committed");
+        store.commit(&growing(number)).expect("the batch is committed");
         // On a line of its own, whatever the harness has said.
         write!(output, "\ncommitted {number}\n").expect("the parent reads");
         output.flush().expect("the parent reads");
     }
+}
+
+#[test]
+fn tasks_that_rested_before_the_third_schema_are_found() {
+    let folder = tempfile::tempdir().expect("a folder for the file");
+    let path = folder.path().join("store.db");
+    let raw = rusqlite::Connection::open(&path).expect("the file is made");
+    raw.execute_batch(SCHEMA_1).expect("the text is a database");
+    raw.execute_batch(
+        "UPDATE tasks SET state = 'done', ready = 0, due_at = NULL, waiter = 0,
+            body = json_set(body, '$.state', 'done', '$.updated_at', 77)",
+    )
+    .expect("the task rests");
+    drop(raw);
+    let store = open(&path);
+    let until = |at| store.find(&Find::Rested { until: Timestamp(at), limit: 10 });
+    assert_eq!(until(76).expect("it is searched"), Found::Rested(vec![]));
+    let task = rows::task_id(1);
+    assert_eq!(until(77).expect("it is searched"), Found::Rested(vec![task]));
+    let loaded = store.load(&[Key::Task(task)]).expect("the task loads").remove(0).1;
+    let Some((_, Row::Task(task))) = loaded else { panic!("no task") };
+    assert_eq!(task.rested_at, Some(Timestamp(77)));
 }
 
 /// A database as the first schema had it, with a row of every kind.

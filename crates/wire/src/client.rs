@@ -36,6 +36,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// A server that is there answers a connection within this.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// The largest page of a list that is not filtered.
+const MOST_ROWS: json::ListRows = json::ListRows { limit: Some(200), cursor: None };
+
 /// Events of a task in their order.
 pub type Events = Pin<Box<dyn Stream<Item = Result<Event, ClientError>> + Send>>;
 
@@ -233,6 +236,71 @@ impl Client {
         Ok(events.boxed())
     }
 
+    // Schedules.
+
+    pub async fn list_schedules(
+        &self,
+        filter: &json::ListSchedules,
+    ) -> Result<json::ScheduleList, ClientError> {
+        self.get_with(&["schedules"], filter).await
+    }
+
+    pub async fn get_schedule(&self, id: &str) -> Result<json::Schedule, ClientError> {
+        self.get(&["schedules", id]).await
+    }
+
+    pub async fn create_schedule(
+        &self,
+        schedule: &json::CreateSchedule,
+    ) -> Result<json::Schedule, ClientError> {
+        self.post(&["schedules"], schedule).await
+    }
+
+    pub async fn update_schedule(
+        &self,
+        id: &str,
+        change: &json::UpdateSchedule,
+    ) -> Result<json::Schedule, ClientError> {
+        read(self.request(Method::PATCH, &["schedules", id])?.json(change)).await
+    }
+
+    pub async fn delete_schedule(&self, id: &str) -> Result<(), ClientError> {
+        let request = self.request(Method::DELETE, &["schedules", id])?;
+        check(request.send().await?).await.map(|_| ())
+    }
+
+    /// Makes a task of it now.
+    pub async fn trigger_schedule(
+        &self,
+        id: &str,
+        trigger: &json::TriggerSchedule,
+    ) -> Result<json::Accepted, ClientError> {
+        self.post(&["schedules", id, "trigger"], trigger).await
+    }
+
+    pub async fn backfill_schedule(
+        &self,
+        id: &str,
+        fill: &json::BackfillSchedule,
+    ) -> Result<json::Backfilled, ClientError> {
+        self.post(&["schedules", id, "backfill"], fill).await
+    }
+
+    pub async fn list_missed(
+        &self,
+        id: &str,
+        page: &json::ListMissed,
+    ) -> Result<json::MissedList, ClientError> {
+        self.get_with(&["schedules", id, "missed"], page).await
+    }
+
+    pub async fn preview_schedule(
+        &self,
+        preview: &json::PreviewSchedule,
+    ) -> Result<json::PreviewedTimes, ClientError> {
+        self.post(&["schedules", "preview"], preview).await
+    }
+
     // Inputs.
 
     pub async fn send_input(
@@ -270,7 +338,7 @@ impl Client {
     }
 
     pub async fn list_inputs(&self, task_id: &str) -> Result<json::InputList, ClientError> {
-        self.get(&["tasks", task_id, "inputs"]).await
+        self.get_with(&["tasks", task_id, "inputs"], &MOST_ROWS).await
     }
 
     // Runs.
@@ -288,7 +356,7 @@ impl Client {
     }
 
     pub async fn list_snapshots(&self, run_id: &str) -> Result<json::SnapshotList, ClientError> {
-        self.get(&["runs", run_id, "snapshots"]).await
+        self.get_with(&["runs", run_id, "snapshots"], &MOST_ROWS).await
     }
 
     pub async fn get_interaction(&self, run_id: &str) -> Result<json::Interaction, ClientError> {

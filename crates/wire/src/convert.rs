@@ -7,6 +7,7 @@
 //! **Not here** What has to be loaded beside a row (the caller gives it).
 
 mod request;
+mod schedule;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ use crate::json::run::InteractionState;
 use crate::json::task::Payload;
 use crate::json::{Object, Time, WaitingOn};
 use crate::redact;
-pub use stream::{Original, original, record};
+pub use schedule::{backfilled, missed, schedule};
+pub use stream::{Original, original, prompt, record};
 
 fn text(text: &Option<String>) -> Option<String> {
     text.as_deref().map(redact::copy)
@@ -105,6 +107,7 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         queued_at,
         dispatched_at,
         archived_at,
+        rested_at: _,
         created_at,
         updated_at,
     } = task;

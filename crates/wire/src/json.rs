@@ -20,6 +20,7 @@ mod nested;
 pub mod policy;
 pub mod problem;
 pub mod run;
+pub mod schedule;
 pub mod snapshot;
 pub mod stream;
 pub mod task;
@@ -29,16 +30,21 @@ pub mod worker;
 
 pub use agent::{Agent, AgentDefaults, CreateAgent, UpdateAgent};
 pub use attempt::Attempt;
-pub use hostler_core::id::{AgentId, AttemptId, IncarnationId, InputId, RunId, TaskId};
+pub use hostler_core::id::{AgentId, AttemptId, IncarnationId, InputId, RunId, ScheduleId, TaskId};
 pub use input::{EditInput, Input, InputAccepted, SendInput};
 pub use instance::Instance;
 pub use list::{
-    AgentList, AttemptList, InputList, InstanceList, ListRuns, ListTasks, RunList, SnapshotList,
-    TaskList, WorkerList,
+    AgentList, AttemptList, InputList, InstanceList, ListRows, ListRuns, ListTasks, RunList,
+    SnapshotList, TaskList, WorkerList,
 };
 pub use policy::{Policy, PolicyRequest, Retry};
 pub use problem::{Changed, Problem};
 pub use run::{Interaction, PendingInput, Run, RunMoved, Usage};
+pub use schedule::{
+    BackfillSchedule, Backfilled, CreateSchedule, ListMissed, ListSchedules, MissedList,
+    MissedTicks, PreviewSchedule, PreviewedTimes, Schedule, ScheduleList, TriggerSchedule,
+    UpdateSchedule,
+};
 pub use snapshot::Snapshot;
 pub use stream::{Record, RecordBody, TaskSnapshot};
 pub use task::{

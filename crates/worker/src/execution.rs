@@ -5,7 +5,8 @@
 //! [`Order`]s over a channel of its own and gets [`Event`]s over one that all share.
 //!
 //! **States** preparing, starting, talking (`talk`, with the ladder of `core::supervisor`),
-//! checking (`check`, where the config has one and the work is done), draining (the server has not got all of the log yet), ended.
+//! checking (`check`, where the config has one and the work is done), draining (the server has not
+//! got all of the log yet), ended.
 //!
 //! **Invariants** `Ended` is reported when the sandbox has proven that nothing is left and the
 //! server has all log chunks. A lost execution reports nothing more but that it is gone. An order
@@ -192,8 +193,16 @@ impl Execution {
     /// Before the agent is there, its orders wait for it.
     fn note(&mut self, control: &mut Control, order: Order) {
         control.note(&order);
-        if matches!(order, Order::Give { .. } | Order::Interrupt) {
-            self.early.push(order);
+        let is_interrupt = |early: &Order| matches!(early, Order::Interrupt);
+        match order {
+            Order::Interrupt if self.early.iter().any(is_interrupt) => {}
+            Order::Give { .. } | Order::Interrupt | Order::Close => self.early.push(order),
+            Order::Cancel
+            | Order::Stop
+            | Order::Lost
+            | Order::Illegal
+            | Order::Next(_)
+            | Order::Wait => {}
         }
     }
 

@@ -170,11 +170,28 @@ impl Spool {
         self.state().has_room()
     }
 
-    /// Resolves when there is room, or nothing is kept any more. For one waiter.
-    pub async fn room(&self) {
-        while !self.has_room() {
-            self.progress.notified().await;
+    /// Sends what is open, and says how far the log goes: `has_all` of it is true when the server
+    /// has everything that was pushed before.
+    pub fn flush(&self) -> u64 {
+        let mut state = self.state();
+        if !state.open.is_empty() {
+            state.seal();
         }
+        let next_number = state.next_number;
+        drop(state);
+        self.work.notify_one();
+        next_number
+    }
+
+    /// The server has all chunks below a number, or takes nothing more.
+    pub fn has_all(&self, below: u64) -> bool {
+        let state = self.state();
+        state.fenced || state.acknowledged >= below
+    }
+
+    /// Resolves when there may be room, or the server may have more of it. For one waiter.
+    pub async fn moved(&self) {
+        self.progress.notified().await;
     }
 
     /// No more records; what is open is sent at once.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use hostler_server::Retention;
 
 /// The address without any other; on loopback, since `dev` is for one machine.
 const LISTEN: &str = "127.0.0.1:7700";
@@ -16,6 +17,29 @@ pub struct DevArgs {
     /// How many agents run at a time [default: four a core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub slots: Option<u32>,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
+}
+
+/// How much of each task's stream is kept; a gap stands for what is gone.
+#[derive(Clone, Debug, Args)]
+pub struct RetentionArgs {
+    /// Records of one stream; 0 keeps all [default: 1000000].
+    #[arg(long, env = "HOSTLER_STREAM_RECORDS_MAX", value_name = "N")]
+    pub stream_records_max: Option<u64>,
+    /// Days after which a task that has come to rest loses its stream; 0 keeps it [default: 30].
+    #[arg(long, env = "HOSTLER_STREAM_DAYS", value_name = "N")]
+    pub stream_days: Option<u32>,
+}
+
+impl RetentionArgs {
+    pub fn retention(&self) -> Retention {
+        let default = Retention::default();
+        Retention {
+            records_max_per_task: self.stream_records_max.unwrap_or(default.records_max_per_task),
+            days_after_rest: self.stream_days.unwrap_or(default.days_after_rest),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -29,6 +53,8 @@ pub struct ServerArgs {
     /// wait.
     #[arg(long, value_name = "RUNTIME")]
     pub fallback_runtime: Option<String>,
+    #[command(flatten)]
+    pub retention: RetentionArgs,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,7 @@ pub async fn dev(global: &Global, args: DevArgs) -> anyhow::Result<Exit> {
         data_dir,
         token: given(&global.token),
         slots: args.slots,
+        retention: args.retention.retention(),
         embedded: false,
     })
     .await?;

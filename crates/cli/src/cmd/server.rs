@@ -25,6 +25,7 @@ pub async fn server(global: &Global, args: ServerArgs) -> anyhow::Result<Exit> {
         database: args.store,
         token,
         fallback_runtime: args.fallback_runtime,
+        retention: args.retention.retention(),
     };
     let mut stops = Stops::listen()?;
     let server = Server::open(config).await?;

@@ -30,6 +30,7 @@ fn the_commands_and_their_exit_codes() {
               inputs       Messages of a task: what became of each, and changes to those that wait
               agents       The configured agents
               runs         The runs of tasks, and their attempts
+              schedules    Rules that make tasks at their times
               instances    Concurrency and health of each class of work
               workers      The workers of the server
               doctor       What works here, what is missing, and how to get it
@@ -201,10 +202,16 @@ fn dev() {
             Usage: hostler dev [OPTIONS]
 
             Options:
-                  --listen <ADDRESS>  An address of this machine's loopback; port 0 takes a free one
-                                      [env: HOSTLER_LISTEN=] [default: 127.0.0.1:7700]
-                  --slots <N>         How many agents run at a time [default: four a core]
-              -h, --help              Print help (see more with '--help')
+                  --listen <ADDRESS>        An address of this machine's loopback; port 0 takes a
+                                            free one [env: HOSTLER_LISTEN=] [default:
+                                            127.0.0.1:7700]
+                  --slots <N>               How many agents run at a time [default: four a core]
+                  --stream-records-max <N>  Records of one stream; 0 keeps all [default: 1000000]
+                                            [env: HOSTLER_STREAM_RECORDS_MAX=]
+                  --stream-days <N>         Days after which a task that has come to rest loses its
+                                            stream; 0 keeps it [default: 30] [env:
+                                            HOSTLER_STREAM_DAYS=]
+              -h, --help                    Print help (see more with '--help')
 
             Global options:
                   --json                     Print JSON: one document, or one a line where more than

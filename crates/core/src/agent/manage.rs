@@ -91,13 +91,14 @@ pub(crate) fn update(
     Ok(agent)
 }
 
-/// The key becomes free; tasks of the agent that are there go on.
+/// The key becomes free, and its schedules go with it; tasks of the agent that are there go on.
 pub(crate) fn delete(txn: &mut Txn<'_>, workspace: WorkspaceId, given: &str) -> Decided<()> {
     let mut agent = resolve(txn, workspace, given)?;
     let key = Key::AgentKey(workspace, agent.agent_key.clone());
     // The row is removed under its version, so it must have been read.
     txn.agent_key(workspace, agent.agent_key.clone())?;
     txn.remove(key);
+    crate::schedule::manage::delete_of(txn, &agent)?;
     agent.active = false;
     agent.deleted_at = Some(txn.now);
     agent.updated_at = txn.now;

@@ -13,7 +13,7 @@ use crate::command::{Answer, Command};
 use crate::id::{Ids, Seed, TaskId};
 use crate::key::{Key, Loaded, Row, Version};
 use crate::time::Timestamp;
-use crate::{agent, input, run, task, worker};
+use crate::{agent, input, retention, run, schedule, task, worker};
 
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -104,7 +104,7 @@ impl Round {
             return Step::Read(keys, finds);
         }
         let batch = self.batch();
-        match batch.writes.is_empty() && batch.appends.is_empty() {
+        match batch.is_empty() {
             true => Step::Nothing,
             false => Step::Commit(batch),
         }
@@ -126,6 +126,7 @@ impl Round {
             match dispatch(&mut txn, &work.command) {
                 Err(Halt::Missing(need)) => {
                     needs.insert(need);
+                    needs.extend(txn.take_wanted().into_iter().map(Need::Key));
                     wants(&work.command, &mut needs);
                 }
                 _ if !needs.is_empty() => {}
@@ -176,7 +177,8 @@ impl Round {
     }
 
     fn batch(&self) -> Batch {
-        let mut batch = Batch { writes: Vec::new(), appends: self.writes.appends.clone() };
+        let (appends, trims) = (self.writes.appends.clone(), self.writes.trims.clone());
+        let mut batch = Batch { writes: Vec::new(), appends, trims };
         for (key, row) in &self.writes.rows {
             let before = self.reads.rows.get(key).and_then(Option::as_ref);
             if before.map(|(_, row)| row) == row.as_ref() {
@@ -255,6 +257,24 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
             agent::manage::delete(txn, *workspace, agent)?;
             Answer::Done
         }
+        Command::CreateSchedule { workspace, create } => {
+            Answer::Schedule(Box::new(schedule::manage::create(txn, *workspace, create)?))
+        }
+        Command::UpdateSchedule { workspace, id, update } => {
+            Answer::Schedule(Box::new(schedule::manage::update(txn, *workspace, *id, update)?))
+        }
+        Command::DeleteSchedule { workspace, id } => {
+            schedule::manage::delete(txn, *workspace, *id)?;
+            Answer::Done
+        }
+        Command::Trigger { workspace, id, idempotency_key } => {
+            let key = idempotency_key.as_ref();
+            Answer::Accepted(Box::new(schedule::trigger::decide(txn, *workspace, *id, key)?))
+        }
+        Command::Backfill { workspace, id, backfill } => {
+            Answer::Backfilled(schedule::backfill::decide(txn, *workspace, *id, backfill)?)
+        }
+        Command::Preview(preview) => Answer::Times(schedule::preview::decide(txn.now, preview)?),
         Command::Hello(hello) => Answer::Orders(worker::hello::decide(txn, hello)?),
         Command::Beat(beat) => match worker::beat::decide(txn, beat)? {
             Some(orders) => Answer::Orders(orders),
@@ -295,12 +315,21 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
             crate::capacity::health::reopen(txn, key)?;
             Answer::Done
         }
-        Command::Fire(id) => {
-            crate::schedule::fire::decide(txn, *id)?;
-            Answer::Done
-        }
+        // What it has made is claimed at once where it can be, as after an accept.
+        Command::Fire(id) => match schedule::fire::decide(txn, *id)? {
+            Some(accepted) => Answer::Accepted(Box::new(accepted)),
+            None => Answer::Done,
+        },
         Command::Expire { worker, renewal } => {
             worker::lose::expire(txn, worker, *renewal)?;
+            Answer::Done
+        }
+        Command::Trim { task, to_seq } => {
+            retention::trim(txn, *task, *to_seq);
+            Answer::Done
+        }
+        Command::Forget { task, emptied } => {
+            retention::forget(txn, *task, *emptied)?;
             Answer::Done
         }
     })

@@ -32,9 +32,9 @@ use crate::key::{Key, Row, Version};
 use crate::lease::Lease;
 use crate::machine::Illegal;
 use crate::run::{Run, Snapshot};
-use crate::schedule::Schedule;
+use crate::schedule::{Missed, Schedule};
 use crate::session::{Session, SessionId};
-use crate::stream::{Append, Body, Record};
+use crate::stream::{Append, Body, Record, Trim};
 use crate::task::{Parked, State, Task};
 use crate::time::Timestamp;
 use crate::worker::Worker;
@@ -67,6 +67,7 @@ pub(crate) type Decided<T> = Result<T, Halt>;
 pub(crate) struct Writes {
     pub rows: BTreeMap<Key, Option<Arc<Row>>>,
     pub appends: Vec<Append>,
+    pub trims: Vec<Trim>,
     pub pushes: Vec<Push>,
     /// Executions promised to workers, by the connection they are promised over.
     pub promised: BTreeMap<(WorkerId, Link), u32>,
@@ -78,6 +79,7 @@ impl Writes {
         for append in later.appends {
             self.append(append.task_id, append.records);
         }
+        self.trims.extend(later.trims);
         self.pushes.extend(later.pushes);
         for (worker, count) in later.promised {
             *self.promised.entry(worker).or_default() += count;
@@ -112,6 +114,8 @@ pub(crate) struct Txn<'a> {
     /// Of the commands before this one in the round.
     before: &'a Writes,
     pub staged: Writes,
+    /// Rows that will be asked for, should this command have to wait for one (see `want`).
+    wanted: RefCell<Vec<Key>>,
 }
 
 impl<'a> Txn<'a> {
@@ -125,7 +129,18 @@ impl<'a> Txn<'a> {
         before: &'a Writes,
     ) -> Self {
         let (reads, cache) = (RefCell::new(reads), RefCell::new(cache));
-        Txn { config, offers, now, ids, reads, cache, before, staged: Writes::default() }
+        let (staged, wanted) = (Writes::default(), RefCell::default());
+        Txn { config, offers, now, ids, reads, cache, before, staged, wanted }
+    }
+
+    /// Says that this row will be asked for. A command that names its rows before it reads the
+    /// first one has all of them loaded in one go.
+    pub fn want(&self, key: Key) {
+        self.wanted.borrow_mut().push(key);
+    }
+
+    pub fn take_wanted(&self) -> Vec<Key> {
+        self.wanted.take()
     }
 
     fn get(&self, key: Key) -> Decided<Option<Arc<Row>>> {
@@ -218,6 +233,7 @@ rows! {
     worker, Worker(id: WorkerId) -> Worker;
     receipt, Receipt(workspace: WorkspaceId, agent: AgentId, key: String) -> Receipt;
     schedule_row, Schedule(id: ScheduleId) -> Box<Schedule>;
+    missed, Missed(schedule: ScheduleId, seq: u32) -> Missed;
     account, Account(workspace: WorkspaceId, agent: Option<AgentId>) -> Account;
 }
 
@@ -228,6 +244,32 @@ impl Txn<'_> {
 
     pub fn run(&self, id: RunId) -> Decided<Option<Run>> {
         Ok(self.run_row(id)?.map(|run| *run))
+    }
+
+    pub fn schedule(&self, id: ScheduleId) -> Decided<Option<Schedule>> {
+        Ok(self.schedule_row(id)?.map(|schedule| *schedule))
+    }
+
+    /// The schedules of an agent that are not deleted, also those that this round has made.
+    pub fn schedules_of(&self, agent: AgentId) -> Decided<Vec<Schedule>> {
+        let find = Find::Schedules { agent, limit: crate::limits::AGENT_SCHEDULES_MAX };
+        let Found::Schedules(found) = self.find(find)? else {
+            unreachable!("a search is answered in kind")
+        };
+        let mut ids: BTreeSet<ScheduleId> = found.iter().copied().collect();
+        let ends = (ScheduleId(Uuid::nil()), ScheduleId(Uuid::max()));
+        let of_round = self.of_round(Key::Schedule(ends.0)..=Key::Schedule(ends.1));
+        ids.extend(of_round.filter_map(|(_, row)| match row {
+            Row::Schedule(schedule) => Some(schedule.id),
+            _ => None,
+        }));
+        ids.iter().for_each(|id| self.want(Key::Schedule(*id)));
+        let mut schedules = Vec::with_capacity(ids.len());
+        for id in ids {
+            let is_its = |row: &Schedule| row.agent_id == agent && row.deleted_at.is_none();
+            schedules.extend(self.schedule(id)?.filter(is_its));
+        }
+        Ok(schedules)
     }
 
     /// A row that another row names: it must be there.
@@ -332,12 +374,22 @@ impl Txn<'_> {
         self.put(Key::Worker(worker.id.clone()), Row::Worker(worker));
     }
 
+    pub fn put_schedule(&mut self, mut schedule: Schedule) {
+        schedule.updated_at = self.now;
+        self.put(Key::Schedule(schedule.id), Row::Schedule(Box::new(schedule)));
+    }
+
+    pub fn put_missed(&mut self, missed: Missed) {
+        self.put(Key::Missed(missed.schedule_id, missed.seq), Row::Missed(missed));
+    }
+
     pub fn put_receipt(&mut self, key: Key, receipt: Receipt) {
         self.put(key, Row::Receipt(receipt));
     }
 
     /// A task that is new in this command.
-    pub fn create_task(&mut self, task: Task) -> Decided<()> {
+    pub fn create_task(&mut self, mut task: Task) -> Decided<()> {
+        task.rested_at = crate::retention::rested_at(None, &task);
         self.count_task(None, &task)?;
         self.put(Key::Task(task.id), Row::Task(Box::new(task)));
         Ok(())
@@ -347,6 +399,7 @@ impl Txn<'_> {
         task.updated_at = self.now;
         let before = self.task(task.id)?;
         self.count_task(before.as_ref(), &task)?;
+        task.rested_at = crate::retention::rested_at(before.as_ref(), &task);
         let was_open = before.is_some_and(|before| !before.state.is_terminal());
         let rests = was_open && task.state.is_terminal() && task.schedule_id.is_some();
         self.put(Key::Task(task.id), Row::Task(Box::new(task.clone())));

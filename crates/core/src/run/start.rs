@@ -298,12 +298,12 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
             lease.ended_turns += 1;
             Verdict::Next(Box::new(inbox::merged(inputs)))
         }
-        Next::Quiet(until) if lease.can.keep => wait(&mut lease, &mut task, ended, until),
+        Next::Quiet(until) if lease.can.keep => wait(txn, &mut lease, &mut task, ended, until),
         Next::Nothing | Next::Quiet(_) => {
             let keeps = goes_on && !lease.interrupted;
             let until = if keeps { idle::until(txn, &lease, &run)? } else { None };
             match until {
-                Some(until) => wait(&mut lease, &mut task, ended, until),
+                Some(until) => wait(txn, &mut lease, &mut task, ended, until),
                 None => {
                     lease.turn = Turn::Ended(ended.input_id, end_of(ended));
                     Verdict::Close
@@ -318,7 +318,15 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
 }
 
 /// The process has no turn until `until`, unless an input comes.
-fn wait(lease: &mut Lease, task: &mut Task, ended: &TurnEnded, until: Timestamp) -> Verdict {
+fn wait(
+    txn: &mut Txn<'_>,
+    lease: &mut Lease,
+    task: &mut Task,
+    ended: &TurnEnded,
+    until: Timestamp,
+) -> Verdict {
+    let at = Some((lease.run_id, Some(lease.attempt_id)));
+    txn.event(task.id, at, "waiting", json!({ "idle_ms": (until - txn.now).0 }));
     lease.turn = Turn::Idle(ended.input_id, end_of(ended));
     lease.idle_until = Some(until);
     task.state = legal(task.state.next(task::state::Event::Ask));

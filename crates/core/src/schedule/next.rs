@@ -84,6 +84,11 @@ impl Rule {
         std::iter::successors(self.next_after(after), |last| self.next_after(*last))
     }
 
+    /// A moment as RFC 3339 in the rule's timezone.
+    pub fn shown(&self, at: Timestamp) -> String {
+        shown_in(self.zone.clone(), at)
+    }
+
     /// Local times in their order; their moments never fall.
     fn next_fixed(&self, after: Moment, year_max: i16) -> Option<Moment> {
         let mut wall = self.zone.to_datetime(after);
@@ -128,6 +133,16 @@ impl Rule {
             }
         }
     }
+}
+
+/// A moment as RFC 3339 in UTC.
+pub(crate) fn shown_utc(at: Timestamp) -> String {
+    shown_in(TimeZone::UTC, at).replace("+00:00", "Z")
+}
+
+fn shown_in(zone: TimeZone, at: Timestamp) -> String {
+    let moment = Moment::from_millisecond(at.0).unwrap_or_default();
+    moment.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// The original's `NextCronTime`: a blank or unknown timezone is UTC, and `None` says that the

@@ -8,7 +8,7 @@ use crate::capacity::Instance;
 use crate::capacity::waiting::{self, WaitingOn};
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn};
-use crate::id::{AgentId, InputId, TaskId, WorkspaceId};
+use crate::id::{AgentId, InputId, ScheduleId, TaskId, WorkspaceId};
 use crate::idempotency::{BodyHash, Receipt};
 use crate::input::{self, Delivery, Input, Mode};
 use crate::key::Key;
@@ -57,19 +57,20 @@ pub struct Accepted {
 }
 
 /// A command after ACC-1 and ACC-2: nothing of it is left to be checked but its policy's effect.
-struct Request {
-    agent: String,
-    message: String,
-    idempotency_key: Option<String>,
-    session_id: Option<SessionId>,
-    policy: Policy,
-    policy_given: bool,
-    timeout_given: bool,
-    priority: Priority,
-    priority_given: bool,
-    details: Details,
-    attachments: Vec<Value>,
-    body_hash: String,
+pub(crate) struct Request {
+    pub message: String,
+    pub idempotency_key: Option<String>,
+    pub session_id: Option<SessionId>,
+    pub policy: Policy,
+    pub policy_given: bool,
+    pub timeout_given: bool,
+    pub priority: Priority,
+    pub priority_given: bool,
+    pub details: Details,
+    pub attachments: Vec<Value>,
+    pub body_hash: String,
+    /// The schedule that fires it.
+    pub schedule_id: Option<ScheduleId>,
 }
 
 pub(crate) fn decide(
@@ -77,8 +78,15 @@ pub(crate) fn decide(
     workspace: WorkspaceId,
     accept: &Accept,
 ) -> Decided<Accepted> {
-    let request = parse(accept)?;
-    let agent = crate::agent::manage::resolve(txn, workspace, &request.agent)?;
+    let (agent, request) = parse(accept)?;
+    let agent = crate::agent::manage::resolve(txn, workspace, &agent)?;
+    admit(txn, &agent, request)
+}
+
+/// Accepts what is left to be decided over rows. A rejection may come after some were written, so
+/// it ends the command or the caller takes them back.
+pub(crate) fn admit(txn: &mut Txn<'_>, agent: &Agent, request: Request) -> Decided<Accepted> {
+    let workspace = agent.workspace_id;
     let key = request.idempotency_key.clone().unwrap_or_else(|| txn.ids.uuid().to_string());
     let receipt_key = Key::Receipt(workspace, agent.id, key.clone());
     if request.idempotency_key.is_some()
@@ -103,7 +111,7 @@ pub(crate) fn decide(
     let known = session.task_of(agent.id).filter(|_| request.details.hook_id.is_none());
     let accepted = match known {
         Some(task_id) => follow_up(txn, task_id, request, key)?,
-        None => create(txn, &agent, session, request, key)?,
+        None => create(txn, agent, session, request, key)?,
     };
     let receipt = Receipt { task_id: accepted.task.id, input_id: accepted.input.id, body_hash };
     txn.put_receipt(receipt_key, receipt);
@@ -156,8 +164,7 @@ fn create(
         updated_at: now,
     };
     let lane = request.details.lane.as_deref();
-    let instance_key =
-        class_key(agent.workspace_id, Some(&agent.id.to_string()), lane, &request.policy);
+    let instance_key = instance_key(agent.workspace_id, agent.id, lane, &request.policy);
     ensure_instance(txn, &instance_key, agent, lane, &request.policy)?;
     let session_id = session.id.clone();
     session.set_task(agent.id, task_id);
@@ -179,7 +186,7 @@ fn create(
         inbox: vec![input.id],
         parked: None,
         wake_at: None,
-        schedule_id: None,
+        schedule_id: request.schedule_id,
         budget: None,
         usage: Usage::default(),
         turn_count: 0,
@@ -190,6 +197,7 @@ fn create(
         queued_at: Some(now),
         dispatched_at: None,
         archived_at: None,
+        rested_at: None,
         created_at: now,
         updated_at: now,
     };
@@ -198,6 +206,16 @@ fn create(
     txn.event(task_id, None, "task_accepted", json!({ "input_id": input.id }));
     let waiting_on = waiting::of(txn, &task)?;
     Ok(Accepted { task, input, idempotent_hit: false, is_input: false, waiting_on })
+}
+
+/// The execution class of a command.
+pub(crate) fn instance_key(
+    workspace: WorkspaceId,
+    agent: AgentId,
+    lane: Option<&str>,
+    policy: &Policy,
+) -> String {
+    class_key(workspace, Some(&agent.to_string()), lane, policy)
 }
 
 fn ensure_instance(
@@ -287,8 +305,9 @@ fn carried(details: &Details) -> Map<String, Value> {
     kept
 }
 
-/// ACC-1 then ACC-2: normalise, then validate; the first failure wins.
-fn parse(accept: &Accept) -> Result<Request, Rejection> {
+/// ACC-1 then ACC-2: normalise, then validate; the first failure wins. The agent as it was named,
+/// and the rest.
+fn parse(accept: &Accept) -> Result<(String, Request), Rejection> {
     let agent = trimmed(accept.agent.clone()).ok_or_else(|| Rejection::required("agent_id"))?;
     bounded("agent_id", &agent, limits::KEY_BYTES_MAX)?;
     let message = trimmed(accept.message.clone()).ok_or_else(|| Rejection::required("message"))?;
@@ -306,8 +325,7 @@ fn parse(accept: &Accept) -> Result<Request, Rejection> {
     let policy = policy::merge(&Policy::default(), &patch, Source::Command)?;
     let priority = parse_priority(accept.priority.as_deref())?;
     check_attachments(&accept.attachments)?;
-    Ok(Request {
-        agent,
+    let request = Request {
         message,
         idempotency_key,
         session_id: session_id.map(SessionId),
@@ -319,10 +337,12 @@ fn parse(accept: &Accept) -> Result<Request, Rejection> {
         details: parse_details(accept, timeout_ms)?,
         attachments: accept.attachments.clone(),
         body_hash: receipt_hash(accept),
-    })
+        schedule_id: None,
+    };
+    Ok((agent, request))
 }
 
-fn parse_timeout(given: Option<i64>) -> Result<u64, Rejection> {
+pub(crate) fn parse_timeout(given: Option<i64>) -> Result<u64, Rejection> {
     let Some(given) = given else { return Ok(limits::TIMEOUT_MS_DEFAULT) };
     match u64::try_from(given) {
         Ok(timeout) if timeout <= limits::TIMEOUT_MS_MAX => Ok(timeout),
@@ -336,7 +356,7 @@ fn parse_timeout(given: Option<i64>) -> Result<u64, Rejection> {
     }
 }
 
-fn parse_priority(given: Option<&str>) -> Result<Priority, Rejection> {
+pub(crate) fn parse_priority(given: Option<&str>) -> Result<Priority, Rejection> {
     match given.map(|text| text.trim().to_lowercase()).as_deref() {
         None | Some("") => Ok(Priority::Normal),
         Some(text) => Priority::parse(text).ok_or_else(|| {

@@ -33,12 +33,17 @@ pub const WORKSPACE: WorkspaceId = WorkspaceId::DEFAULT;
 /// Runs a script and compares what came of it.
 #[track_caller]
 pub fn check(text: &str, expected: Expect) {
+    expected.assert_eq(&trace(text));
+}
+
+/// What comes of a script.
+pub fn trace(text: &str) -> String {
     let mut script = Script::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         script.line(line);
     }
     script.summary();
-    expected.assert_eq(&script.trace);
+    script.trace
 }
 
 /// What the next commit comes to.
@@ -64,6 +69,7 @@ pub struct Given {
 pub struct Script {
     pub store: Memory,
     engine: Engine,
+    config: Config,
     pub now: Timestamp,
     seed: u64,
     link: Link,
@@ -72,6 +78,7 @@ pub struct Script {
     /// What each worker is: its incarnation, offer and connection.
     pub workers: BTreeMap<WorkerId, (IncarnationId, Offer, Option<Link>)>,
     pub tasks: BTreeMap<String, TaskId>,
+    pub schedules: BTreeMap<String, hostler_core::id::ScheduleId>,
     /// The task that is being accepted.
     pub naming: Option<String>,
     /// The last execution of each task.
@@ -125,6 +132,7 @@ impl Script {
         let mut script = Script {
             store,
             engine: Engine::new(Config::default(), now, 1),
+            config: Config::default(),
             now,
             seed: 100,
             link: 0,
@@ -132,6 +140,7 @@ impl Script {
             faults: VecDeque::new(),
             workers: BTreeMap::new(),
             tasks: BTreeMap::new(),
+            schedules: BTreeMap::new(),
             naming: None,
             given: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -203,9 +212,17 @@ impl Script {
                 self.ask(Command::Goodbye(writer));
             }
             "tick" => self.tick(&words.next()),
+            "work" => self.work(words),
+            "events" => self.schedule_events(),
+            // Nothing runs for so long.
+            "down" => {
+                let span = words.next();
+                let seconds = span.trim_end_matches('s').parse().expect("seconds");
+                self.now = self.now + Span::seconds(seconds);
+            }
             "reboot" => {
                 self.seed += 1;
-                self.engine = Engine::new(Config::default(), self.now, self.seed);
+                self.engine = Engine::new(self.config.clone(), self.now, self.seed);
                 self.workers.values_mut().for_each(|worker| worker.2 = None);
                 self.drain();
             }
@@ -216,7 +233,13 @@ impl Script {
                 "conflict" => Fault::Conflict,
                 other => panic!("a fault is not {other}"),
             }),
+            "schedule" | "reschedule" | "unschedule" | "trigger" | "backfill" | "show"
+            | "details" => {
+                self.scheduling(&verb, words);
+            }
             "pause" => self.pause(words.next() == "on"),
+            "keep" => self.keep(words),
+            "stream" => self.show_stream(words),
             "concurrency" => self.show_instance(words),
             _ => self.report(&verb, words),
         }
@@ -341,7 +364,7 @@ impl Script {
     }
 
     /// Goes on by so much, stopping wherever the engine wants to be woken.
-    fn tick(&mut self, span: &str) {
+    pub fn tick(&mut self, span: &str) {
         let millis: i64 = match span.strip_suffix("ms") {
             Some(text) => text.parse().expect("milliseconds"),
             None => {
@@ -398,10 +421,21 @@ impl Script {
             expect: Some(version),
             row: row.map(std::sync::Arc::new),
         };
-        let batch = Batch { writes: vec![write], appends: Vec::new() };
+        let batch = Batch { writes: vec![write], ..Batch::default() };
         self.store.commit(&batch).expect("nobody else writes");
-        let now = self.now;
-        self.engine = Engine::new(Config::default(), now, self.seed);
+        self.begin_again();
+    }
+
+    /// `keep [records=1000000] [days=30]`: from here on.
+    fn keep(&mut self, words: &mut Words) {
+        let retention = &mut self.config.retention;
+        retention.records_max_per_task = words.number("records").unwrap_or(1_000_000);
+        retention.days_after_rest = words.number("days").unwrap_or(30);
+        self.begin_again();
+    }
+
+    fn begin_again(&mut self) {
+        self.engine = Engine::new(self.config.clone(), self.now, self.seed);
         self.drain();
     }
 
@@ -451,12 +485,17 @@ impl Script {
 
     fn commit(&mut self, batch: &Batch) -> Result<Input, Error> {
         match self.faults.pop_front() {
-            None => self.store.commit(batch).map(Input::Committed),
+            None => {
+                let committed = self.store.commit(batch)?;
+                self.note_fired(batch);
+                Ok(Input::Committed(committed))
+            }
             Some(Fault::Unavailable) => Err(Error::Unavailable("no disk".into())),
             Some(Fault::Unknown) => Err(Error::Unknown("no word".into())),
             Some(Fault::Conflict) => Err(Error::Conflict),
             Some(Fault::UnknownAndWritten) => {
                 self.store.commit(batch)?;
+                self.note_fired(batch);
                 Err(Error::Unknown("no word".into()))
             }
         }

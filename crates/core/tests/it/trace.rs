@@ -117,7 +117,8 @@ impl Script {
         };
         let record = Record { ts: Timestamp(0), run_id: None, attempt_id: None, body };
         let (attempt_id, term) = (given.attempt, given.term);
-        let chunks = vec![Chunk { attempt_id, term, number, records: vec![record] }];
+        let records = vec![record; words.number("records").unwrap_or(1)];
+        let chunks = vec![Chunk { attempt_id, term, number, records }];
         let writer = given.writer.clone();
         self.ask(hostler_core::command::Command::Append { writer, chunks });
     }
@@ -159,7 +160,7 @@ impl Script {
         name
     }
 
-    fn input_name(&mut self, task: &str, input: InputId) -> String {
+    pub fn input_name(&mut self, task: &str, input: InputId) -> String {
         if let Some(name) = self.names.get(&input.0) {
             return name.clone();
         }
@@ -209,6 +210,9 @@ impl Script {
                 self.names.insert(agent.id.0, format!("agent-{}", agent.agent_key));
                 format!("agent {} active {} max {max:?}", agent.agent_key, agent.active)
             }
+            Ok(Answer::Schedule(schedule)) => self.shown_schedule(&schedule),
+            Ok(Answer::Backfilled(filled)) => self.shown_filled(&filled),
+            Ok(Answer::Times(times)) => times.join(" "),
             Ok(Answer::Orders(orders)) => shown_orders(&orders),
             Ok(Answer::UnknownWorker) => "unknown worker".to_owned(),
             Ok(Answer::Verdicts(verdicts)) => {
@@ -262,7 +266,7 @@ impl Script {
     }
 
     /// Writes a line with every id that has a name replaced by it.
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         let mut text = text.to_owned();
         for (id, name) in &self.names {
             text = text.replace(&id.to_string(), name);
@@ -283,6 +287,26 @@ impl Script {
                 row.concurrency
             ));
         }
+    }
+
+    /// `stream A`: which numbers of a task's stream are there.
+    pub fn show_stream(&mut self, words: &mut Words) {
+        let task = self.task(words);
+        let range = LogRange { task, after: 0, limit: usize::MAX, bytes: usize::MAX };
+        let mut text = "nothing is gone".to_owned();
+        let mut kept = 0;
+        for one in self.store.read(&range).expect("the memory keeper always reads") {
+            match one.record.body {
+                Body::Gap { from_seq, to_seq } => text = format!("{from_seq} to {to_seq} are gone"),
+                _ => kept += 1,
+            }
+        }
+        let end = self.store.end(task).expect("the memory keeper always reads");
+        let rests = match self.row_of_task(task).rested_at {
+            Some(_) => ", it rests with a stream",
+            None => "",
+        };
+        self.say(&format!("{text}, {kept} are kept, the end is {end}{rests}"));
     }
 
     /// What became of every task.
@@ -307,7 +331,7 @@ impl Script {
             if let Some(error) = &task.error {
                 let _ = write!(line, " {error:?}");
             }
-            for row in self.rows(&Query::Inputs { task: id, limit: 100 }) {
+            for row in self.rows(&Query::Inputs { task: id, after: None, limit: 100 }) {
                 let Row::Input(input) = row else { continue };
                 let input_name = self.input_name(&name, input.id);
                 let _ = match (input.outcome, input.reason) {
@@ -353,7 +377,7 @@ impl Script {
     }
 
     fn logs_of(&mut self, task: TaskId) {
-        let range = LogRange { task, after: 0, limit: 1_000 };
+        let range = LogRange { task, after: 0, limit: 1_000, bytes: usize::MAX };
         let records = self.store.read(&range).expect("the memory keeper always reads");
         let lines = records.into_iter().filter_map(|record| match record.record.body {
             Body::Log { data, .. } => Some(data),
@@ -365,7 +389,7 @@ impl Script {
         }
     }
 
-    fn rows(&self, query: &Query) -> Vec<Row> {
+    pub fn rows(&self, query: &Query) -> Vec<Row> {
         self.store.scan(query).expect("the memory keeper always scans").rows
     }
 }

@@ -22,19 +22,40 @@ where
     type Rejection = Fault;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
-        check_media_type(request.headers())?;
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| {
-                match rejection.status().as_u16() {
-                    413 => Fault::new(
-                        Code::BodyTooLarge,
-                        format!("the body is over {} bytes", limits::BODY_BYTES_MAX),
-                    ),
-                    _ => Fault::new(Code::InvalidBody, "the body could not be read to its end"),
-                }
-            })?;
-        parse(&bytes).map(Json)
+        parse(&read(request, state).await?).map(Json)
     }
+}
+
+/// A JSON body, or none: that is the same as an empty object.
+pub struct JsonOrNothing<T>(pub T);
+
+impl<T, S> FromRequest<S> for JsonOrNothing<T>
+where
+    T: DeserializeOwned + Default,
+    S: Send + Sync,
+{
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let bytes = read(request, state).await?;
+        match bytes.trim_ascii().is_empty() {
+            true => Ok(JsonOrNothing(T::default())),
+            false => parse(&bytes).map(JsonOrNothing),
+        }
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Fault> {
+    check_media_type(request.headers())?;
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        match rejection.status().as_u16() {
+            413 => Fault::new(
+                Code::BodyTooLarge,
+                format!("the body is over {} bytes", limits::BODY_BYTES_MAX),
+            ),
+            _ => Fault::new(Code::InvalidBody, "the body could not be read to its end"),
+        }
+    })
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Fault> {
@@ -153,4 +174,13 @@ pub fn limit(given: Option<u32>) -> Result<usize, Fault> {
             format!("invalid limit: {rows}; allowed: 1 to {}", limits::PAGE_MAX),
         )),
     }
+}
+
+/// Where a page starts: what the `next_cursor` of the page before names.
+pub fn cursor<T: std::str::FromStr>(given: Option<&str>) -> Result<Option<T>, Fault> {
+    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        let text = format!("invalid cursor: {text:?}; allowed: the next_cursor of a page");
+        Fault::field(Code::InvalidField, "cursor", text)
+    })
 }

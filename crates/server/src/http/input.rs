@@ -7,13 +7,12 @@ use hostler_core::command::{Answer, Command};
 use hostler_core::id::WorkspaceId;
 use hostler_core::input::submit::Target;
 use hostler_core::key::Row;
-use hostler_core::limits;
 use hostler_store::Query as List;
 use hostler_wire::convert;
-use hostler_wire::json::{self, InputList, Problem, SendInput};
+use hostler_wire::json::{self, InputList, ListRows, Problem, SendInput};
 
 use super::App;
-use super::body::{self, Json};
+use super::body::{self, Json, Query};
 use super::fault::Fault;
 use super::workspace::InWorkspace;
 use super::{run, task};
@@ -80,10 +79,10 @@ async fn send(
     Ok((task::status_of(&accepted), axum::Json(answer)))
 }
 
-/// The inputs of a task, in the order of their coming; at most 200.
+/// The inputs of a task, in the order of their coming.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/tasks/{id}/inputs", tag = "inputs",
-    params(("workspace" = String, Path), ("id" = String, Path)),
+    params(("workspace" = String, Path), ("id" = String, Path), ListRows),
     responses(
         (status = 200, body = InputList),
         (status = "default", body = Problem, content_type = "application/problem+json"))
@@ -92,16 +91,20 @@ pub async fn list_of_task(
     State(app): State<App>,
     InWorkspace(workspace): InWorkspace,
     Path((_, id)): Path<(String, String)>,
+    Query(query): Query<ListRows>,
 ) -> Result<axum::Json<InputList>, Fault> {
+    let limit = body::limit(query.limit)?;
+    let after = body::cursor(query.cursor.as_deref())?;
     let task = app.view.task(workspace, task::task_id(&id)?).await?;
-    let list = List::Inputs { task: task.id, limit: limits::PAGE_MAX };
-    let page = app.view.scan(list).await?;
+    let page = app.view.scan(List::Inputs { task: task.id, after, limit }).await?;
     let inputs = page.rows.iter().filter_map(|row| match row {
         Row::Input(input) => Some(convert::input(input)),
         _ => None,
     });
-    let inputs = inputs.collect();
-    Ok(axum::Json(InputList { inputs, next_cursor: None, has_more: page.has_more }))
+    let inputs: Vec<json::Input> = inputs.collect();
+    let last = inputs.last().map(|input| input.id.to_string());
+    let next_cursor = last.filter(|_| page.has_more);
+    Ok(axum::Json(InputList { inputs, next_cursor, has_more: page.has_more }))
 }
 
 /// Changes or moves an input that waits.

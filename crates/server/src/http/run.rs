@@ -8,18 +8,22 @@ use hostler_core::key::Row;
 use hostler_core::limits;
 use hostler_core::run::{Run, Status};
 use hostler_core::session::SessionId;
+use hostler_store::Query as List;
 use hostler_store::query::RunFilter;
-use hostler_store::{LogRange, Query as List};
 use hostler_wire::convert::{self, Original};
 use hostler_wire::json::stream::RunEventList;
 use hostler_wire::json::{
-    self, AttemptList, Interaction, ListRuns, Problem, RunList, RunMoved, SnapshotList,
+    self, AttemptList, Interaction, ListRows, ListRuns, Problem, RunList, RunMoved, Snapshot,
+    SnapshotList,
 };
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::App;
 use super::body::{self, Query};
 use super::fault::Fault;
-use super::task::{cursor, words};
+use super::stream;
+use super::task::words;
 use super::workspace::InWorkspace;
 
 pub fn run_id(text: &str) -> Result<RunId, Fault> {
@@ -52,7 +56,7 @@ pub async fn list(
         created_after: query.created_after.map(|time| time.0),
         created_before: query.created_before.map(|time| time.0),
     };
-    let after = cursor(query.cursor.as_deref())?;
+    let after = body::cursor(query.cursor.as_deref())?;
     let page = app.view.scan(List::Runs { workspace, filter, after, limit }).await?;
     let runs: Vec<Run> = page
         .rows
@@ -110,10 +114,10 @@ pub async fn attempts(
     Ok(axum::Json(AttemptList { attempts, next_cursor: None, has_more: false }))
 }
 
-/// The statuses that a run has had, one snapshot for each change (RUN-10); at most 500.
+/// The statuses that a run has had, one snapshot for each change (RUN-10), by `seq`.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/runs/{id}/snapshots", tag = "runs",
-    params(("workspace" = String, Path), ("id" = String, Path)),
+    params(("workspace" = String, Path), ("id" = String, Path), ListRows),
     responses(
         (status = 200, body = SnapshotList),
         (status = "default", body = Problem, content_type = "application/problem+json"))
@@ -122,22 +126,38 @@ pub async fn snapshots(
     State(app): State<App>,
     InWorkspace(workspace): InWorkspace,
     Path((_, id)): Path<(String, String)>,
+    Query(query): Query<ListRows>,
 ) -> Result<axum::Json<SnapshotList>, Fault> {
+    let limit = body::limit(query.limit)?;
+    let after_seq = body::cursor(query.cursor.as_deref())?.unwrap_or(0);
     let run = app.view.run(workspace, run_id(&id)?).await?;
-    let list = List::Snapshots { run: run.id, after_seq: 0, limit: limits::SNAPSHOTS_MAX };
-    let page = app.view.scan(list).await?;
+    let page = app.view.scan(List::Snapshots { run: run.id, after_seq, limit }).await?;
     let snapshots = page.rows.iter().filter_map(|row| match row {
         Row::Snapshot(snapshot) => Some(convert::snapshot(snapshot)),
         _ => None,
     });
-    let snapshots = snapshots.collect();
-    Ok(axum::Json(SnapshotList { snapshots, next_cursor: None, has_more: page.has_more }))
+    let snapshots: Vec<Snapshot> = snapshots.collect();
+    let last = snapshots.last().map(|snapshot| snapshot.seq.to_string());
+    let next_cursor = last.filter(|_| page.has_more);
+    Ok(axum::Json(SnapshotList { snapshots, next_cursor, has_more: page.has_more }))
 }
 
-/// The lifecycle events of a run, all of them, from its task's stream.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RunEventsOf {
+    /// Events after this `seq` of the task's stream: the `next_cursor` of the page before.
+    cursor: Option<u64>,
+    /// Events of the page: 1 to 1 000, 1 000 when absent.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+}
+
+/// The lifecycle events of a run, from its task's stream. A page may be short, or empty, although
+/// there are more: at most 4 000 records are gone through for it.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/runs/{id}/events", tag = "runs",
-    params(("workspace" = String, Path), ("id" = String, Path)),
+    params(("workspace" = String, Path), ("id" = String, Path), RunEventsOf),
     responses(
         (status = 200, body = RunEventList),
         (status = "default", body = Problem, content_type = "application/problem+json"))
@@ -146,29 +166,30 @@ pub async fn events(
     State(app): State<App>,
     InWorkspace(workspace): InWorkspace,
     Path((_, id)): Path<(String, String)>,
+    Query(query): Query<RunEventsOf>,
 ) -> Result<axum::Json<RunEventList>, Fault> {
+    let limit = stream::page_limit(query.limit)?;
     let run = app.view.run(workspace, run_id(&id)?).await?;
     let task = run.origin_task_id;
-    let (mut events, mut after) = (Vec::new(), 0);
-    loop {
-        let limit = limits::STREAM_PAGE_MAX;
-        let records = app.view.records(LogRange { task, after, limit }).await?;
-        let Some(last) = records.last() else { break };
-        after = convert::record(last.seq, &last.record).cursor();
-        for record in &records {
-            if record.record.run_id != Some(run.id) {
-                continue;
+    let (mut events, mut next_cursor) = (Vec::new(), query.cursor.unwrap_or(0));
+    for _ in 0..limits::STREAM_PAGES_SCANNED_MAX {
+        let page = stream::page(&app, task, next_cursor, limits::STREAM_PAGE_MAX).await?;
+        for record in page.records {
+            if events.len() == limit {
+                return Ok(axum::Json(RunEventList { events, next_cursor, has_more: true }));
             }
-            let record = convert::record(record.seq, &record.record);
-            if let Original::Event(event) = convert::original(task, record) {
+            next_cursor = record.cursor();
+            if record.run_id == Some(run.id)
+                && let Original::Event(event) = convert::original(task, record)
+            {
                 events.push(event);
             }
         }
-        if records.len() < limit {
-            break;
+        if !page.has_more {
+            return Ok(axum::Json(RunEventList { events, next_cursor, has_more: false }));
         }
     }
-    Ok(axum::Json(RunEventList { events }))
+    Ok(axum::Json(RunEventList { events, next_cursor, has_more: true }))
 }
 
 /// Whether the run's agent works or waits for a person, and which inputs wait.

@@ -122,7 +122,7 @@ pub fn status_of(accepted: &Accepted) -> StatusCode {
     }
 }
 
-async fn accepted_json(
+pub async fn accepted_json(
     app: &App,
     workspace: WorkspaceId,
     accepted: Accepted,
@@ -160,7 +160,7 @@ pub async fn list(
         created_before: query.created_before.map(|time| time.0),
         include_archived: query.include_archived.unwrap_or(false),
     };
-    let after = cursor(query.cursor.as_deref())?;
+    let after = body::cursor(query.cursor.as_deref())?;
     let page = app.view.scan(List::Tasks { workspace, filter, after, limit }).await?;
     let tasks: Vec<Task> = page
         .rows
@@ -195,15 +195,6 @@ pub fn words<T>(
             })
         })
         .collect()
-}
-
-/// Where a page starts: the id of the last row of the page before.
-pub fn cursor(given: Option<&str>) -> Result<Option<uuid::Uuid>, Fault> {
-    let Some(text) = given.filter(|text| !text.is_empty()) else { return Ok(None) };
-    uuid::Uuid::try_parse(text).map(Some).map_err(|_| {
-        let text = format!("invalid cursor: {text:?}; allowed: the next_cursor of a page");
-        Fault::field(Code::InvalidField, "cursor", text)
-    })
 }
 
 pub fn task_id(text: &str) -> Result<TaskId, Fault> {

@@ -9,10 +9,11 @@ use std::sync::{Arc, RwLock};
 use hostler_core::agent::Agent;
 use hostler_core::capacity::waiting::{self, Around};
 use hostler_core::code::Code;
-use hostler_core::id::{AgentId, InputId, RunId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::id::{AgentId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::input::Input;
 use hostler_core::key::{Key, Row};
 use hostler_core::run::Run;
+use hostler_core::schedule::Schedule;
 use hostler_core::task::{State, Task};
 use hostler_core::worker::{Offer, Status};
 use hostler_store::{LogRange, Page, Query, Sequenced, Store};
@@ -66,8 +67,9 @@ impl View {
         self.read(move |store| store.scan(&query)).await
     }
 
-    pub async fn records(&self, range: LogRange) -> Result<Vec<Sequenced>, Fault> {
-        self.read(move |store| store.read(&range)).await
+    /// A piece of a stream, and the end of the stream after it was read.
+    pub async fn records(&self, range: LogRange) -> Result<(Vec<Sequenced>, u64), Fault> {
+        self.read(move |store| Ok((store.read(&range)?, store.end(range.task)?))).await
     }
 
     pub async fn end(&self, task: TaskId) -> Result<u64, Fault> {
@@ -115,6 +117,32 @@ impl View {
             Some(Row::Input(input)) if input.workspace_id == workspace => Ok(input),
             _ => Err(Fault::new(Code::InputNotFound, format!("there is no input {id}"))),
         }
+    }
+
+    pub async fn schedule(
+        &self,
+        workspace: WorkspaceId,
+        id: ScheduleId,
+    ) -> Result<Schedule, Fault> {
+        let is_there = |row: &Schedule| row.workspace_id == workspace && row.deleted_at.is_none();
+        match self.row(Key::Schedule(id)).await? {
+            Some(Row::Schedule(schedule)) if is_there(&schedule) => Ok(*schedule),
+            _ => Err(Fault::new(Code::ScheduleNotFound, format!("there is no schedule {id}"))),
+        }
+    }
+
+    /// Schedules with the names of their agents.
+    pub async fn schedules_json(
+        &self,
+        schedules: &[Schedule],
+    ) -> Result<Vec<json::Schedule>, Fault> {
+        let agents = schedules.iter().map(|schedule| Key::Agent(schedule.agent_id)).collect();
+        let agents = self.rows(agents).await?;
+        let show = |schedule: &Schedule| match agents.get(&Key::Agent(schedule.agent_id)) {
+            Some(Row::Agent(agent)) => convert::schedule(schedule, &agent.name),
+            _ => convert::schedule(schedule, ""),
+        };
+        Ok(schedules.iter().map(show).collect())
     }
 
     /// The inputs that wait for a task, in their order; at most `limits::INBOX_MAX` and the first.

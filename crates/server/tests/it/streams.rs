@@ -57,10 +57,10 @@ async fn server_sent_events_begin_with_a_snapshot_and_resume_without_a_gap() {
     assert_eq!(seqs, [4, 5]);
     assert_eq!((&page["next_cursor"], &page["has_more"]), (&json!(5), &json!(true)));
     let (_, logs) = server.get(&format!("/tasks/{id}/logs")).await;
-    assert_eq!(logs["logs"].as_array().unwrap().len(), 3);
-    assert_eq!(logs["logs"][0]["data"], "one");
+    assert_eq!(logs["logs"].as_array().unwrap().len(), 4);
+    assert_eq!((&logs["logs"][0]["data"], &logs["logs"][1]["data"]), (&json!("m"), &json!("one")));
     let (_, batch) = server.get(&format!("/tasks/{id}/stream?log_cursor=0")).await;
-    assert_eq!(batch["logs"].as_array().unwrap().len(), 3);
+    assert_eq!(batch["logs"].as_array().unwrap().len(), 4);
     assert_eq!(batch["next_log_cursor"], last);
 }
 

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use hostler_server::config::Retention;
 use hostler_server::{Config, Server};
 use hostler_wire::v1;
 use hostler_wire::v1::server_frame::Body as ServerBody;
@@ -33,10 +34,15 @@ pub struct TestServer {
 
 impl TestServer {
     pub async fn start() -> Self {
-        Self::on(tempfile::tempdir().expect("a folder of one's own")).await
+        Self::keeping(Retention::default()).await
     }
 
-    async fn on(dir: tempfile::TempDir) -> Self {
+    /// A server that keeps only so much of streams.
+    pub async fn keeping(retention: Retention) -> Self {
+        Self::on(tempfile::tempdir().expect("a folder of one's own"), retention).await
+    }
+
+    async fn on(dir: tempfile::TempDir, retention: Retention) -> Self {
         TLS.call_once(|| {
             let provider = rustls::crypto::ring::default_provider();
             provider.install_default().expect("installed once");
@@ -47,6 +53,7 @@ impl TestServer {
             database: None,
             token: TOKEN.to_owned(),
             fallback_runtime: Some("bubblewrap".to_owned()),
+            retention,
         };
         let server = Server::open(config).await.expect("the server opens");
         let url = format!("http://{}", server.address());
@@ -64,7 +71,7 @@ impl TestServer {
         self.stop.cancel();
         self.running.take().expect("it runs").await.expect("it ends well");
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().expect("a folder"));
-        Self::on(dir).await
+        Self::on(dir, Retention::default()).await
     }
 
     pub fn path(&self, path: &str) -> String {
@@ -231,9 +238,20 @@ impl TestWorker {
         number: u64,
         lines: &[&str],
     ) -> v1::LogChunkAck {
+        self.log_on(assignment, number, "stdout", lines).await
+    }
+
+    /// The same on a named channel.
+    pub async fn log_on(
+        &mut self,
+        assignment: &v1::Assignment,
+        number: u64,
+        stream: &str,
+        lines: &[&str],
+    ) -> v1::LogChunkAck {
         let record = |line: &&str| v1::LogRecord {
             ts_ms: 1,
-            stream: "stdout".to_owned(),
+            stream: stream.to_owned(),
             data: (*line).to_owned(),
             chunk_type: "text".to_owned(),
             metadata_json: String::new(),
@@ -290,4 +308,36 @@ pub fn ended(cause: v1::ended::Cause) -> v1::execution_event::Event {
 
 pub fn input_of(assignment: &v1::Assignment) -> String {
     assignment.input.as_ref().expect("an assignment has an input").input_id.clone()
+}
+
+/// A task whose run has begun on a worker, with nothing said yet.
+pub struct Running {
+    pub id: String,
+    pub worker: TestWorker,
+    pub assignment: v1::Assignment,
+}
+
+impl Running {
+    pub async fn begin(server: &TestServer) -> Running {
+        server.agent("coder").await;
+        let body = json!({ "agent_id": "coder", "message": "do it" });
+        let (_, answer) = server.post("/tasks", body).await;
+        let id = answer["task"]["id"].as_str().expect("an id").to_owned();
+        let mut worker = TestWorker::connect(server, "w1", 1).await;
+        let assignment = worker.assignment().await;
+        let input = input_of(&assignment);
+        worker.report(&assignment, vec![started(), turn_started(&input)]).await;
+        Running { id, worker, assignment }
+    }
+
+    pub async fn log(&mut self, number: u64, lines: &[&str]) {
+        let ack = self.worker.log(&self.assignment, number, lines).await;
+        assert_eq!(ack.next_number, number + 1);
+    }
+
+    pub async fn end(&mut self) {
+        let input = input_of(&self.assignment);
+        let events = vec![turn_ended(&input, "x"), ended(v1::ended::Cause::Closed)];
+        self.worker.report(&self.assignment, events).await;
+    }
 }

@@ -46,6 +46,8 @@ pub fn every_kind_of_row_comes_back_as_it_was_written(store: &dyn Store) {
             Row::Receipt(receipt(task.id, input_id(1))),
         ),
         put(None, Row::Snapshot(snapshot(run.id, 1, run.status))),
+        put(None, Row::Schedule(Box::new(schedule(1)))),
+        put(None, Row::Missed(missed(1, 1))),
     ];
     commit(store, writes.clone());
     for write in &writes {
@@ -72,6 +74,7 @@ pub fn a_failed_guard_writes_nothing_of_the_batch(store: &dyn Store) {
             put_task(Some(2), &task(1)),
         ],
         appends: vec![append(1, vec![line("lost")])],
+        ..Batch::default()
     };
     assert!(matches!(store.commit(&batch), Err(Error::Conflict)));
     assert_eq!(version(store, &Key::Task(task_id(1))), Some(1));

@@ -12,7 +12,7 @@ use hostler_core::key::{Key, Row};
 use hostler_core::lease;
 use hostler_core::policy::RuntimeType;
 use hostler_core::run;
-use hostler_core::stream::{Append, Body, Record};
+use hostler_core::stream::{Append, Body, Record, Trim};
 use hostler_core::task::{self, Parked, Priority, Task};
 use hostler_core::time::Timestamp;
 use uuid::Uuid;
@@ -23,7 +23,7 @@ use crate::{Error, Store, derived};
 
 /// Rows of each kind that there can be: few, so that they meet.
 const NUMBERS: u64 = 8;
-const KINDS: u64 = 13;
+const KINDS: u64 = 15;
 /// More rounds than any seed has needed by far.
 const ROUNDS_MAX: u64 = 20_000;
 
@@ -41,13 +41,17 @@ const WANTED: &[&str] = &[
     "find due cut",
     "find leases",
     "find ready",
+    "find rested",
+    "find schedules",
     "find waiters",
     "insert",
     "list of agents",
     "list of attempts",
     "list of inputs",
     "list of instances",
+    "list of missed ticks",
     "list of runs",
+    "list of schedules",
     "list of snapshots",
     "list of tasks",
     "list of workers",
@@ -55,6 +59,7 @@ const WANTED: &[&str] = &[
     "page with more",
     "read",
     "remove",
+    "trim",
     "update",
     "workspace",
     "agent",
@@ -69,6 +74,8 @@ const WANTED: &[&str] = &[
     "worker",
     "receipt",
     "snapshot",
+    "schedule",
+    "missed ticks",
 ];
 
 impl Seen {
@@ -151,6 +158,11 @@ fn commit(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, 
             let records = (0..dice.below(4)).map(|_| random_record(dice)).collect();
             batch.appends.push(rows::append(number, records));
         }
+        if dice.one_in(40) {
+            let (task_id, at) = (task_id(number), dice.time());
+            let to_seq = if dice.one_in(4) { u64::MAX } else { dice.below(60) };
+            batch.trims.push(Trim { task_id, to_seq, at });
+        }
     }
     let (left, right) = (one.commit(&batch), other.commit(&batch));
     match (&left, &right) {
@@ -173,6 +185,9 @@ fn note_batch(batch: &Batch, seen: &mut Seen) {
             (None, Some(_)) => seen.note("remove"),
             (None, None) => {}
         }
+    }
+    if !batch.trims.is_empty() {
+        seen.note("trim");
     }
     for Append { records, .. } in &batch.appends {
         if !records.is_empty() {
@@ -262,6 +277,14 @@ fn random_row(dice: &mut Dice) -> (&'static str, Key, Row) {
             let key = Key::Receipt(home, agent_id(number % 3), format!("key-{number}"));
             return ("receipt", key, Row::Receipt(receipt(owner.id, input_id(dice.number()))));
         }
+        12 => ("schedule", {
+            let mut row = schedule(number);
+            (row.workspace_id, row.agent_id) = (home, agent_id(number % 3));
+            row.deleted_at = dice.some(4, Timestamp(1));
+            row.fire_at = Some(dice.time()).filter(|_| row.deleted_at.is_none());
+            Row::Schedule(Box::new(row))
+        }),
+        13 => ("missed ticks", Row::Missed(missed(number % 2, number as u32))),
         _ => ("snapshot", {
             let status = dice.of(run::Status::ALL);
             Row::Snapshot(snapshot(run_id(number % 2), number as u32, status))
@@ -291,6 +314,8 @@ fn random_task(dice: &mut Dice, number: u64) -> Task {
     row.wake_at = dice.some(2, wake_at);
     row.queued_at = Some(dice.time()).filter(|_| !dice.one_in(30));
     row.archived_at = dice.some(6, Timestamp(1));
+    let rested_at = dice.time();
+    row.rested_at = dice.some(2, rested_at);
     row
 }
 
@@ -319,7 +344,7 @@ fn random_instance(dice: &mut Dice, number: u64) -> Row {
 
 fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, context: &str) {
     let limit = dice.below(6) as usize;
-    let find = match dice.below(4) {
+    let find = match dice.below(6) {
         0 => {
             let types: [&[RuntimeType]; 3] =
                 [RuntimeType::ALL, &[RuntimeType::Gvisor], &[RuntimeType::Runc]];
@@ -327,6 +352,8 @@ fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, co
         }
         1 => Find::Due { now: dice.time(), limit },
         2 => Find::Leases { worker: worker_id(dice.below(3)) },
+        3 => Find::Schedules { agent: agent_id(dice.below(3)), limit },
+        4 => Find::Rested { until: dice.time(), limit },
         _ => Find::Waiters { workspace: dice.workspace(), session: session_id(dice.below(4)) },
     };
     let (left, right) = (super::found(one, find.clone()), super::found(other, find.clone()));
@@ -340,6 +367,8 @@ fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, co
             }
         }
         Found::Leases(leases) if !leases.is_empty() => seen.note("find leases"),
+        Found::Schedules(schedules) if !schedules.is_empty() => seen.note("find schedules"),
+        Found::Rested(tasks) if !tasks.is_empty() => seen.note("find rested"),
         Found::Waiters(waiters) if !waiters.is_empty() => seen.note("find waiters"),
         _ => {}
     }
@@ -352,7 +381,7 @@ fn random_query(dice: &mut Dice) -> (&'static str, Query) {
     let (created_after, created_before) = (dice.some(4, from), dice.some(4, to));
     let agent = dice.some(3, agent_id(number % 3));
     let session = dice.some(4, session_id(number % 4));
-    match dice.below(10) {
+    match dice.below(12) {
         0 => ("list of agents", Query::Agents { workspace }),
         1 | 2 => {
             let states = (0..dice.below(3)).map(|_| dice.of(task::State::ALL)).collect();
@@ -381,9 +410,22 @@ fn random_query(dice: &mut Dice) -> (&'static str, Query) {
             let after_seq = dice.below(NUMBERS) as u32;
             ("list of snapshots", Query::Snapshots { run: run_id(number % 2), after_seq, limit })
         }
-        6 => ("list of inputs", Query::Inputs { task: task_id(1 + number % 3), limit }),
+        6 => {
+            let cursor = input_id(dice.number());
+            let after = dice.some(2, cursor);
+            ("list of inputs", Query::Inputs { task: task_id(1 + number % 3), after, limit })
+        }
         7 => ("list of instances", Query::Instances { workspace }),
         8 => ("list of workers", Query::Workers),
+        9 => {
+            let after = dice.some(2, schedule_id(number).0);
+            ("list of schedules", Query::Schedules { workspace, agent, after, limit })
+        }
+        10 => {
+            let before = dice.some(2, number as u32);
+            let schedule = schedule_id(dice.below(2));
+            ("list of missed ticks", Query::Missed { schedule, before, limit })
+        }
         _ => ("list of workspaces", Query::Workspaces),
     }
 }
@@ -403,7 +445,12 @@ fn scan(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, co
 
 fn read(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, context: &str) {
     let (task, after) = (task_id(dice.number()), dice.below(40));
-    let range = LogRange { task, after, limit: dice.below(12) as usize };
+    let range = LogRange {
+        task,
+        after,
+        limit: dice.below(12) as usize,
+        bytes: dice.of(&[0, 500, usize::MAX]),
+    };
     let records = one.read(&range).expect("the stream is read");
     let others = other.read(&range).expect("the stream is read");
     assert_eq!(records, others, "{context}: {range:?}");
@@ -435,5 +482,7 @@ fn keys_of(number: u64) -> [Key; KINDS as usize] {
         Key::Worker(worker_id(number)),
         Key::Receipt(home, agent_id(number % 3), format!("key-{number}")),
         Key::Snapshot(run_id(number % 2), number as u32),
+        Key::Schedule(schedule_id(number)),
+        Key::Missed(schedule_id(number % 2), number as u32),
     ]
 }

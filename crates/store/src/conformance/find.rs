@@ -273,3 +273,44 @@ pub fn waiters_are_bounded(store: &dyn Store) {
     let expected: Vec<TaskId> = (1..=limits::WAITERS_MAX as u64).map(task_id).collect();
     assert_eq!(waiters(store, &tasks[0]), expected);
 }
+
+pub fn schedules_are_found_by_their_agent(store: &dyn Store) {
+    let mut all = [3, 1, 2, 4].map(schedule);
+    all[2].agent_id = agent_id(2);
+    commit(store, all.clone().map(|row| put(None, Row::Schedule(Box::new(row)))).into());
+    let of = |agent, limit| found(store, Find::Schedules { agent: agent_id(agent), limit });
+    let ids = |numbers: &[u64]| {
+        Found::Schedules(numbers.iter().map(|number| schedule_id(*number)).collect())
+    };
+    assert_eq!(of(1, 10), ids(&[1, 3, 4]));
+    assert_eq!(of(1, 2), ids(&[1, 3]));
+    assert_eq!(of(2, 10), ids(&[2]));
+    all[0].deleted_at = Some(Timestamp(1));
+    commit(store, vec![put(Some(1), Row::Schedule(Box::new(all[0].clone())))]);
+    assert_eq!(of(1, 10), ids(&[1, 4]));
+    assert_eq!(of(9, 10), ids(&[]));
+}
+
+pub fn tasks_that_rest_come_by_the_time_of_their_rest(store: &dyn Store) {
+    let rested = |number, at| {
+        let (state, rested_at) = (State::Done, Some(Timestamp(at)));
+        Task { state, rested_at, ..task(number) }
+    };
+    let mut tasks = vec![rested(1, 30), rested(2, 10), rested(3, 10), rested(4, 40), task(5)];
+    // One that moved on is not found, whatever its row says.
+    tasks[4].rested_at = Some(Timestamp(1));
+    tasks.push(Task { rested_at: None, ..rested(6, 1) });
+    put_all(store, &[], &tasks);
+    let until = |at, limit| match found(store, Find::Rested { until: Timestamp(at), limit }) {
+        Found::Rested(tasks) => tasks,
+        other => panic!("asked for tasks that rest, got {other:?}"),
+    };
+    assert_eq!(until(9, 10), []);
+    assert_eq!(until(10, 10), [2, 3].map(task_id));
+    assert_eq!(until(30, 10), [2, 3, 1].map(task_id));
+    assert_eq!(until(i64::MAX, 2), [2, 3].map(task_id));
+    assert_eq!(until(i64::MAX, 0), []);
+    tasks[1].rested_at = None;
+    commit(store, vec![put_task(Some(1), &tasks[1])]);
+    assert_eq!(until(i64::MAX, 10), [3, 1, 4].map(task_id));
+}

@@ -12,7 +12,7 @@ use crate::{Error, Store};
 const NONE: [u64; 0] = [];
 
 fn read(store: &dyn Store, task: u64, after: u64, limit: usize) -> Vec<Sequenced> {
-    let range = LogRange { task: task_id(task), after, limit };
+    let range = LogRange { task: task_id(task), after, limit, bytes: usize::MAX };
     store.read(&range).expect("the stream is read")
 }
 
@@ -79,21 +79,22 @@ pub fn a_gap_takes_the_numbers_that_it_covers(store: &dyn Store) {
     assert_eq!(seqs, [1, 2, 7, 8]);
     assert_eq!(all[1].record.body, Body::Gap { from_seq: 2, to_seq: 6 });
     assert_eq!(all[3].record, gap(8, 10));
-    // It is read once, where it begins.
+    // It is read from before it and from within.
     assert_eq!(read_from(1), all[1..]);
-    assert_eq!(read_from(2), all[2..]);
-    assert_eq!(read_from(5), all[2..]);
+    assert_eq!(read_from(2), all[1..]);
+    assert_eq!(read_from(5), all[1..]);
     assert_eq!(read_from(6), all[2..]);
-    assert_eq!(read_from(8), []);
+    assert_eq!(read_from(8), all[3..]);
     assert_eq!(read_from(10), []);
     assert_eq!(commit_appends(store, vec![append(1, lines(1))]), [11]);
-    assert_eq!(read_from(9).len(), 1);
+    assert_eq!(read_from(9).len(), 2);
+    assert_eq!(read_from(10).len(), 1);
 }
 
 pub fn a_failed_batch_uses_up_no_numbers(store: &dyn Store) {
     commit_appends(store, vec![append(1, lines(1))]);
     let writes = vec![put_task(Some(1), &task(1))];
-    let batch = Batch { writes, appends: vec![append(1, lines(5))] };
+    let batch = Batch { writes, appends: vec![append(1, lines(5))], ..Batch::default() };
     assert!(matches!(store.commit(&batch), Err(Error::Conflict)));
     assert_eq!(commit_appends(store, vec![append(1, lines(1))]), [2]);
     assert_eq!(seqs(store, 1, 0, 10), [1, 2]);
@@ -116,4 +117,31 @@ pub fn an_append_of_nothing_says_the_last_number(store: &dyn Store) {
     commit_appends(store, vec![append(1, lines(2))]);
     assert_eq!(commit_appends(store, vec![append(1, Vec::new()), append(2, lines(1))]), [2, 1]);
     assert_eq!(seqs(store, 1, 0, 10), [1, 2]);
+}
+
+pub fn a_page_is_bounded_in_bytes_and_never_empty(store: &dyn Store) {
+    let large = || line(&"x".repeat(1_000));
+    commit_appends(store, vec![append(1, vec![line("a"), large(), line("b"), line("c")])]);
+    let within = |after, bytes| {
+        let range = LogRange { task: task_id(1), after, limit: 10, bytes };
+        let read = store.read(&range).expect("the stream is read");
+        read.iter().map(|record| record.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(within(0, 0), [1]);
+    assert_eq!(within(0, 1_000), [1]);
+    assert_eq!(within(1, 1_000), [2]);
+    assert_eq!(within(2, 1_000), [3, 4]);
+    assert_eq!(within(0, 2_000), [1, 2, 3, 4]);
+    assert_eq!(within(4, 0), NONE);
+}
+
+pub fn a_large_append_is_read_as_a_whole(store: &dyn Store) {
+    let records: Vec<Record> = (0..40).map(|_| line(&"x".repeat(30_000))).collect();
+    let mut sent = records.clone();
+    sent.insert(20, gap(1, 5));
+    assert_eq!(commit_appends(store, vec![append(1, sent)]), [45]);
+    let expected: Vec<u64> = (1..=21).chain(26..=45).collect();
+    assert_eq!(seqs(store, 1, 0, 100), expected);
+    assert_eq!(seqs(store, 1, 30, 2), [31, 32]);
+    assert_eq!(commit_appends(store, vec![append(1, lines(1))]), [46]);
 }

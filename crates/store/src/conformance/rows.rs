@@ -13,7 +13,7 @@ use hostler_core::key::{Key, Row, Version};
 use hostler_core::lease::{self, Lease, Turn};
 use hostler_core::policy::{Policy, RuntimeType};
 use hostler_core::run::{self, Run, Snapshot};
-use hostler_core::schedule::Schedule;
+use hostler_core::schedule::{Missed, Overlap, Schedule};
 use hostler_core::session::{Session, SessionId};
 use hostler_core::stream::{Append, Body, Channel, Record};
 use hostler_core::task::{self, Details, Priority, Task};
@@ -112,6 +112,7 @@ pub fn task(number: u64) -> Task {
         queued_at: Some(at),
         dispatched_at: None,
         archived_at: None,
+        rested_at: None,
         created_at: at,
         updated_at: at,
     }
@@ -286,20 +287,52 @@ pub fn event(event_type: &str) -> Record {
 /// Active, with nothing to fire.
 pub fn schedule(number: u64) -> Schedule {
     Schedule {
-        id: ScheduleId(uuid(9, number)),
+        id: schedule_id(number),
         workspace_id: WorkspaceId::DEFAULT,
         agent_id: agent_id(1),
         cron_expr: "0 9 * * *".into(),
         timezone: "UTC".into(),
         prompt: "Look at the inbox.".into(),
+        skill_paths: vec!["skills/inbox/SKILL.md".into()],
+        policy: Policy::default(),
+        priority: Priority::Normal,
+        timeout_ms: 600_000,
+        overlap: Overlap::BufferAll,
+        catchup_window_ms: 3_600_000,
+        jitter_ms: 0,
+        pause_after_failures: 0,
         active: true,
+        paused_reason: None,
         next_run_at: None,
         fire_at: None,
         last_run_at: None,
-        open_tasks: Vec::new(),
+        open_tasks: vec![task_id(1)],
+        buffered: vec![Timestamp(61)],
+        fired_count: 1,
+        missed_count: 2,
+        failure_count: 0,
+        missed_seq: 1,
+        missed_grows: true,
+        created_by_member_id: Some(7),
         deleted_at: None,
         created_at: Timestamp(60),
         updated_at: Timestamp(60),
+    }
+}
+
+pub fn schedule_id(number: u64) -> ScheduleId {
+    ScheduleId(uuid(9, number))
+}
+
+pub fn missed(schedule: u64, seq: u32) -> Missed {
+    Missed {
+        schedule_id: schedule_id(schedule),
+        seq,
+        from: Timestamp(70),
+        to: Timestamp(70 + i64::from(seq)),
+        count: 2,
+        reason: "overlap".into(),
+        at: Timestamp(90),
     }
 }
 

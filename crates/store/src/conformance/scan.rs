@@ -37,6 +37,7 @@ fn ids(page: &Page) -> Vec<Uuid> {
         Row::Input(row) => row.id.0,
         Row::Run(row) => row.id.0,
         Row::Attempt(row) => row.id.0,
+        Row::Schedule(row) => row.id.0,
         other => panic!("it has no id: {other:?}"),
     };
     page.rows.iter().map(id).collect()
@@ -205,7 +206,7 @@ pub fn inputs_come_in_the_order_of_their_coming(store: &dyn Store) {
     // An update keeps its place.
     commit(store, vec![put(Some(1), Row::Input(input(3, task_id(1))))]);
     let list = |limit| {
-        let page = page(store, Query::Inputs { task: task_id(1), limit });
+        let page = page(store, Query::Inputs { task: task_id(1), after: None, limit });
         (ids(&page), page.has_more)
     };
     let expected = |numbers: &[u64]| -> Vec<Uuid> {
@@ -216,6 +217,27 @@ pub fn inputs_come_in_the_order_of_their_coming(store: &dyn Store) {
     commit(store, vec![remove(Key::Input(input_id(3)), Some(2))]);
     commit(store, vec![put(None, Row::Input(input(3, task_id(1))))]);
     assert_eq!(list(3), (expected(&[1, 2, 3]), false));
+}
+
+pub fn inputs_come_in_pages_without_holes(store: &dyn Store) {
+    for (number, task) in [(3, 1), (1, 1), (9, 2), (2, 1), (4, 1)] {
+        commit(store, vec![put(None, Row::Input(input(number, task_id(task))))]);
+    }
+    let after = |number: Option<u64>| {
+        let after = number.map(input_id);
+        let page = page(store, Query::Inputs { task: task_id(1), after, limit: 2 });
+        (ids(&page), page.has_more)
+    };
+    let expected = |numbers: &[u64]| -> Vec<Uuid> {
+        numbers.iter().map(|number| input_id(*number).0).collect()
+    };
+    assert_eq!(after(None), (expected(&[3, 1]), true));
+    assert_eq!(after(Some(1)), (expected(&[2, 4]), false));
+    assert_eq!(after(Some(3)), (expected(&[1, 2]), true));
+    assert_eq!(after(Some(4)), (vec![], false));
+    // Of another task, and of none.
+    assert_eq!(after(Some(9)), (vec![], false));
+    assert_eq!(after(Some(77)), (vec![], false));
 }
 
 pub fn agents_come_by_key_without_deleted_ones(store: &dyn Store) {
@@ -229,6 +251,54 @@ pub fn agents_come_by_key_without_deleted_ones(store: &dyn Store) {
     all[0].deleted_at = Some(Timestamp(1));
     commit(store, vec![put(Some(1), Row::Agent(all[0].clone()))]);
     assert_eq!(list(), [3, 2].map(|number| agent_id(number).0));
+}
+
+pub fn schedules_come_newest_first_without_deleted_ones(store: &dyn Store) {
+    let mut all = [1, 2, 3, 4, 5].map(schedule);
+    all[1].agent_id = agent_id(2);
+    all[2].workspace_id = WorkspaceId(2);
+    commit(store, all.clone().map(|row| put(None, Row::Schedule(Box::new(row)))).into());
+    let list = |agent: Option<u64>, after: Option<u64>, limit| {
+        let (agent, after) = (agent.map(agent_id), after.map(|number| schedule_id(number).0));
+        let page = page(store, Query::Schedules { workspace: HOME, agent, after, limit });
+        (ids(&page), page.has_more)
+    };
+    let of = |numbers: &[u64]| -> Vec<Uuid> {
+        numbers.iter().map(|number| schedule_id(*number).0).collect()
+    };
+    assert_eq!(list(None, None, 10), (of(&[5, 4, 2, 1]), false));
+    assert_eq!(list(None, None, 2), (of(&[5, 4]), true));
+    assert_eq!(list(None, Some(4), 2), (of(&[2, 1]), false));
+    assert_eq!(list(Some(1), None, 2), (of(&[5, 4]), true));
+    assert_eq!(list(Some(1), Some(4), 2), (of(&[1]), false));
+    assert_eq!(list(Some(2), None, 2), (of(&[2]), false));
+    all[3].deleted_at = Some(Timestamp(1));
+    commit(store, vec![put(Some(1), Row::Schedule(Box::new(all[3].clone())))]);
+    assert_eq!(list(None, None, 10), (of(&[5, 2, 1]), false));
+    assert_eq!(list(Some(1), None, 10), (of(&[5, 1]), false));
+}
+
+pub fn missed_ticks_come_with_the_last_range_first(store: &dyn Store) {
+    let mut all: Vec<_> = (1..=4).map(|seq| missed(1, seq)).collect();
+    all.push(missed(2, 3));
+    commit(store, all.iter().map(|row| put(None, Row::Missed(row.clone()))).collect());
+    let grown = hostler_core::schedule::Missed { count: 9, ..missed(1, 4) };
+    commit(store, vec![put(Some(1), Row::Missed(grown.clone()))]);
+    let list = |before, limit| {
+        let query = Query::Missed { schedule: schedule_id(1), before, limit };
+        let page = page(store, query);
+        let seq = |row: &Row| match row {
+            Row::Missed(row) => row.seq,
+            other => panic!("asked for missed ticks, got {other:?}"),
+        };
+        (page.rows.iter().map(seq).collect::<Vec<_>>(), page.has_more)
+    };
+    assert_eq!(list(None, 10), (vec![4, 3, 2, 1], false));
+    assert_eq!(list(None, 2), (vec![4, 3], true));
+    assert_eq!(list(Some(3), 2), (vec![2, 1], false));
+    assert_eq!(list(Some(1), 2), (vec![], false));
+    let first = page(store, Query::Missed { schedule: schedule_id(1), before: None, limit: 1 });
+    assert_eq!(first.rows, [Row::Missed(grown)]);
 }
 
 pub fn instances_workers_and_workspaces_are_listed(store: &dyn Store) {

@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 
 use hostler_core::batch::{Due, Find, Found};
-use hostler_core::id::{AttemptId, TaskId, WorkspaceId};
+use hostler_core::id::{AttemptId, ScheduleId, TaskId, WorkspaceId};
 use hostler_core::key::{Key, Row};
 use hostler_core::limits;
 use hostler_core::policy::RuntimeType;
@@ -43,6 +43,22 @@ pub fn find(state: &State, find: &Find) -> Found {
                 _ => None,
             });
             Found::Waiters(waiters.take(limits::WAITERS_MAX).collect())
+        }
+        Find::Schedules { agent, limit } => {
+            let start = Entry::ScheduleOf(*agent, ScheduleId(Uuid::nil()));
+            let schedules = state.index.range(start..).map_while(|entry| match entry {
+                Entry::ScheduleOf(of, id) if of == agent => Some(*id),
+                _ => None,
+            });
+            Found::Schedules(schedules.take(*limit).collect())
+        }
+        Find::Rested { until, limit } => {
+            let start = Entry::Rested(Timestamp(i64::MIN), FIRST_TASK);
+            let rested = state.index.range(start..).map_while(|entry| match entry {
+                Entry::Rested(at, id) if at <= until => Some(*id),
+                _ => None,
+            });
+            Found::Rested(rested.take(*limit).collect())
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use hostler_core::id::{AttemptId, InputId, RunId, TaskId, WorkspaceId};
+use hostler_core::id::{AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkspaceId};
 use hostler_core::key::{Key, Row};
 use hostler_core::run::Run;
 use hostler_core::task::Task;
@@ -40,10 +40,27 @@ pub fn scan(state: &State, query: &Query) -> Page {
             let last = Bound::Included(Key::Snapshot(*run, u32::MAX));
             page(state.rows.range((after, last)).map(|(_, (_, row))| row), *limit)
         }
-        Query::Inputs { task, limit } => {
-            let inputs = state.arrivals.range((*task, 0)..=(*task, u64::MAX));
+        Query::Inputs { task, after, limit } => {
+            let after = match after {
+                None => 0,
+                Some(id) if is_input_of(state, *id, *task) => state.arrived[id],
+                Some(_) => u64::MAX,
+            };
+            let first = Bound::Excluded((*task, after));
+            let inputs = state.arrivals.range((first, Bound::Included((*task, u64::MAX))));
             let ids = inputs.map(|(_, id)| *id);
             page(ids.filter_map(|id: InputId| row(state, &Key::Input(id))), *limit)
+        }
+        Query::Schedules { workspace, agent, after, limit } => {
+            let first = Key::Schedule(ScheduleId(Uuid::nil()));
+            let end = after.map(|id| Key::Schedule(ScheduleId(id)));
+            let rows = newest(state, first, end, Key::Schedule(ScheduleId(Uuid::max())));
+            page(rows.filter(|row| is_schedule(row, *workspace, *agent)), *limit)
+        }
+        Query::Missed { schedule, before, limit } => {
+            let end = before.map(|seq| Key::Missed(*schedule, seq));
+            let last = Key::Missed(*schedule, u32::MAX);
+            page(newest(state, Key::Missed(*schedule, 0), end, last), *limit)
         }
         Query::Instances { workspace } => all(state, |row| match row {
             Row::Instance(instance) => instance.workspace_id == *workspace,
@@ -64,6 +81,10 @@ fn agents(state: &State, workspace: WorkspaceId) -> Page {
     let mut rows: Vec<_> = rows.collect();
     rows.sort_by(|a, b| (&a.agent_key, a.id).cmp(&(&b.agent_key, b.id)));
     Page { rows: rows.into_iter().cloned().map(Row::Agent).collect(), has_more: false }
+}
+
+fn is_input_of(state: &State, id: InputId, task: TaskId) -> bool {
+    matches!(row(state, &Key::Input(id)), Some(Row::Input(input)) if input.task_id == task)
 }
 
 fn row<'s>(state: &'s State, key: &Key) -> Option<&'s Row> {
@@ -111,6 +132,13 @@ fn is_run(row: &Row, workspace: WorkspaceId, filter: &RunFilter) -> bool {
         && filter.session.as_ref().is_none_or(|session| session == session_id)
         && (filter.statuses.is_empty() || filter.statuses.contains(status))
         && is_within(*created_at, filter.created_after, filter.created_before)
+}
+
+fn is_schedule(row: &Row, workspace: WorkspaceId, agent: Option<AgentId>) -> bool {
+    let Row::Schedule(schedule) = row else { return false };
+    schedule.workspace_id == workspace
+        && schedule.deleted_at.is_none()
+        && agent.is_none_or(|agent| agent == schedule.agent_id)
 }
 
 /// Both ends belong to it.

@@ -1,7 +1,7 @@
 //! The searches of the engine, each over an index of what can be found and nothing else.
 
 use hostler_core::batch::{Due, Find, Found};
-use hostler_core::id::{AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
+use hostler_core::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::limits;
 use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
@@ -48,6 +48,11 @@ const WAITERS: &str = "SELECT id FROM tasks INDEXED BY tasks_waiting
     WHERE waiter = 1 AND session_id = ?1 AND workspace_id = ?2
     ORDER BY queued_at, id LIMIT ?3";
 
+const SCHEDULES: &str = "SELECT id FROM schedules INDEXED BY schedules_agent
+    WHERE deleted = 0 AND agent_id = ?1 ORDER BY id LIMIT ?2";
+const RESTED: &str = "SELECT id FROM tasks INDEXED BY tasks_rested
+    WHERE rested_at IS NOT NULL AND rested_at <= ?1 ORDER BY rested_at, id LIMIT ?2";
+
 pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
     match find {
         Find::Ready { runtime_types, limit } => {
@@ -57,6 +62,8 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
         Find::Leases { worker } => leases(connection, LEASES, &worker.0),
         Find::Idle { instance } => leases(connection, IDLE, instance),
         Find::Waiters { workspace, session } => waiters(connection, *workspace, session),
+        Find::Schedules { agent, limit } => schedules(connection, *agent, *limit),
+        Find::Rested { until, limit } => rested(connection, *until, *limit),
     }
     .map_err(unavailable)
 }
@@ -175,6 +182,13 @@ fn leases(connection: &Connection, sql: &str, of: &str) -> rusqlite::Result<Foun
     ids.collect::<Result<_, _>>().map(Found::Leases)
 }
 
+fn schedules(connection: &Connection, agent: AgentId, limit: usize) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(SCHEDULES)?;
+    let of = params![agent.0.as_bytes().as_slice(), bounded(limit)];
+    let ids = statement.query_map(of, |row| Ok(ScheduleId(id(row, 0)?)))?;
+    Ok(Found::Schedules(ids.collect::<rusqlite::Result<_>>()?))
+}
+
 fn waiters(
     connection: &Connection,
     WorkspaceId(workspace): WorkspaceId,
@@ -185,6 +199,13 @@ fn waiters(
     let found = params![session.0, workspace.cast_signed(), limit];
     let ids = statement.query_map(found, |row| Ok(TaskId(id(row, 0)?)))?;
     ids.collect::<Result<_, _>>().map(Found::Waiters)
+}
+
+fn rested(connection: &Connection, until: Timestamp, limit: usize) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(RESTED)?;
+    let ids =
+        statement.query_map(params![until.0, bounded(limit)], |row| Ok(TaskId(id(row, 0)?)))?;
+    ids.collect::<Result<_, _>>().map(Found::Rested)
 }
 
 pub fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {

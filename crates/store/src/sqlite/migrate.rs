@@ -10,8 +10,11 @@ use hostler_core::batch::{Batch, Write};
 
 /// In their order; the number of a database's last one is its `user_version`. A migration that
 /// was released never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_rows.sql"), include_str!("migrations/0002_engine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_rows.sql"),
+    include_str!("migrations/0002_engine.sql"),
+    include_str!("migrations/0003_retention.sql"),
+];
 
 const VERSION: &str = "PRAGMA user_version";
 
@@ -40,7 +43,7 @@ pub fn migrate(connection: &mut Connection) -> Result<(), Error> {
     }
     let (key, row) = first_workspace();
     let first = Write { key, expect: None, row: Some(Arc::new(row)) };
-    match write::commit(connection, &Batch { writes: vec![first], appends: Vec::new() }) {
+    match write::commit(connection, &Batch { writes: vec![first], ..Batch::default() }) {
         // It is there already.
         Err(Error::Conflict) => Ok(()),
         written => written.map(drop),

@@ -64,9 +64,29 @@ pub fn scan(connection: &mut Connection, query: &Query) -> Result<Page, Error> {
                 all(&connection, SNAPSHOTS, from, |text| row::from(text).map(Row::Snapshot))?;
             Ok(cut(page.rows, *limit))
         }
-        Query::Inputs { task, limit } => {
-            let of = params![task.0.as_bytes().as_slice(), one_more(*limit)];
+        Query::Inputs { task, after, limit } => {
+            let after = after.as_ref().map(|after| after.0.as_bytes().as_slice());
+            let of = params![task.0.as_bytes().as_slice(), one_more(*limit), after];
             let page = all(&connection, INPUTS, of, |text| row::from(text).map(Row::Input))?;
+            Ok(cut(page.rows, *limit))
+        }
+        Query::Schedules { workspace, agent, after, limit } => {
+            let end = after.map_or(vec![0xFF; 17], |id| id.as_bytes().to_vec());
+            let (workspace, count) = (number(*workspace), one_more(*limit));
+            let decode = |text: &str| row::from(text).map(Row::Schedule);
+            let page = match agent {
+                None => all(&connection, SCHEDULES, params![workspace, end, count], decode)?,
+                Some(AgentId(agent)) => {
+                    let within = params![workspace, end, count, agent.as_bytes().as_slice()];
+                    all(&connection, SCHEDULES_OF_AGENT, within, decode)?
+                }
+            };
+            Ok(cut(page.rows, *limit))
+        }
+        Query::Missed { schedule, before, limit } => {
+            let before = before.map_or(i64::MAX, i64::from);
+            let of = params![schedule.0.as_bytes().as_slice(), before, one_more(*limit)];
+            let page = all(&connection, MISSED, of, |text| row::from(text).map(Row::Missed))?;
             Ok(cut(page.rows, *limit))
         }
         Query::Instances { workspace } => {
@@ -88,7 +108,17 @@ const ATTEMPTS: &str = "SELECT body FROM attempts INDEXED BY attempts_run
 const SNAPSHOTS: &str = "SELECT body FROM snapshots
     WHERE run_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 const INPUTS: &str = "SELECT body FROM inputs INDEXED BY inputs_task
-    WHERE task_id = ?1 ORDER BY rowid LIMIT ?2";
+    WHERE task_id = ?1 AND rowid > CASE WHEN ?3 IS NULL THEN 0 ELSE
+      (SELECT rowid FROM inputs WHERE id = ?3 AND task_id = ?1) END
+    ORDER BY rowid LIMIT ?2";
+const SCHEDULES: &str = "SELECT body FROM schedules INDEXED BY schedules_list
+    WHERE deleted = 0 AND workspace_id = ?1 AND id < ?2
+    ORDER BY id DESC LIMIT ?3";
+const SCHEDULES_OF_AGENT: &str = "SELECT body FROM schedules INDEXED BY schedules_agent
+    WHERE deleted = 0 AND agent_id = ?4 AND workspace_id = ?1 AND id < ?2
+    ORDER BY id DESC LIMIT ?3";
+const MISSED: &str = "SELECT body FROM missed
+    WHERE schedule_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 const INSTANCES: &str = "SELECT body FROM instances INDEXED BY instances_list
     WHERE workspace_id = ?1 ORDER BY key";
 const WORKERS: &str = "SELECT body FROM workers ORDER BY id";

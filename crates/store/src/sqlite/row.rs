@@ -102,7 +102,8 @@ pub fn columns(to: &mut Binder<'_, '_>, row: &Row) -> Result<()> {
             to.put(task.queued_at.map(|at| at.0))?;
             to.put(task.is_ready())?;
             to.put(derived::is_waiter(task))?;
-            to.put(derived::due_at(task).map(|at| at.0))
+            to.put(derived::due_at(task).map(|at| at.0))?;
+            to.put(derived::rested_at(task).map(|at| at.0))
         }
         Row::Input(input) => {
             to.id(&input.task_id.0)?;

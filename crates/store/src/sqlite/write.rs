@@ -1,11 +1,12 @@
-//! The commit of a batch: guarded inserts, updates and deletes, then the appends.
+//! The commit of a batch: guarded inserts, updates and deletes, then the appends and
+//! the trims.
 
 use hostler_core::batch::{Batch, Committed, Write};
 use hostler_core::key::Key;
 use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, TransactionBehavior, ffi};
 
 use super::row::{self, Binder};
-use super::{log, unavailable};
+use super::{log, trim, unavailable};
 use crate::{Error, derived};
 
 /// What is done with one table, by key.
@@ -73,11 +74,11 @@ const AGENT_KEY: Table = Table {
 const TASK: Table = Table {
     index: 3,
     insert: "INSERT INTO tasks (id, version, body, workspace_id, agent_id, session_id, created_at,
-          state, archived, instance_key, priority, queued_at, ready, waiter, due_at)
-        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+          state, archived, instance_key, priority, queued_at, ready, waiter, due_at, rested_at)
+        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     update: "UPDATE tasks SET version = ?2 + 1, body = ?3, state = ?8, archived = ?9,
           instance_key = ?10, priority = ?11, queued_at = ?12, ready = ?13, waiter = ?14,
-          due_at = ?15
+          due_at = ?15, rested_at = ?16
         WHERE id = ?1 AND version = ?2",
     delete: "DELETE FROM tasks WHERE id = ?1 AND version = ?2",
     load: "SELECT version, body FROM tasks WHERE id = ?1",
@@ -180,8 +181,7 @@ const SCHEDULE: Table = Table {
     index: 13,
     insert: "INSERT INTO schedules (id, version, body, workspace_id, agent_id, deleted, due_at)
         VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7)",
-    update: "UPDATE schedules SET version = ?2 + 1, body = ?3, agent_id = ?5, deleted = ?6,
-          due_at = ?7
+    update: "UPDATE schedules SET version = ?2 + 1, body = ?3, deleted = ?6, due_at = ?7
         WHERE id = ?1 AND version = ?2",
     delete: "DELETE FROM schedules WHERE id = ?1 AND version = ?2",
     load: "SELECT version, body FROM schedules WHERE id = ?1",
@@ -206,7 +206,7 @@ const ACCOUNT: Table = Table {
 };
 
 pub fn commit(connection: &mut Connection, batch: &Batch) -> Result<Committed, Error> {
-    if batch.writes.is_empty() && batch.appends.is_empty() {
+    if batch.is_empty() {
         return Ok(Committed::default());
     }
     let transaction = connection
@@ -222,8 +222,9 @@ pub fn commit(connection: &mut Connection, batch: &Batch) -> Result<Committed, E
     }
     drop(writer);
     let last_seqs = log::append(&transaction, &batch.appends)?;
+    let trims_done = trim::trim(&transaction, &batch.trims)?;
     finish(transaction)?;
-    Ok(Committed { last_seqs })
+    Ok(Committed { last_seqs, trims_done })
 }
 
 /// A full disk and a busy file are known to have written nothing. Any other failure may have come

@@ -1,7 +1,9 @@
 //! Records of a task's stream, in the shape of Hostler and in that of the original (STR-3).
 
 use hostler_core::id::TaskId;
+use hostler_core::input::Input;
 use hostler_core::stream::{Body, Channel, Record};
+use hostler_core::task::Task;
 use serde_json::{Value, json};
 
 use crate::json;
@@ -63,6 +65,20 @@ pub fn original(task_id: TaskId, record: json::Record) -> Original {
             }
             Original::Event(RunEvent { run_id, event_type, ts, payload })
         }
+    }
+}
+
+/// The message that a task began with, as the line that stands before all others.
+pub fn prompt(task: &Task, first: &Input) -> TaskLogEntry {
+    TaskLogEntry {
+        task_id: task.id.to_string(),
+        timestamp: task.accepted_at.0,
+        seq_num: 0,
+        event_id: format!("{}:0", task.id),
+        stream: Channel::User,
+        data: first.message.clone(),
+        chunk_type: "task_prompt".to_owned(),
+        metadata: None,
     }
 }
 

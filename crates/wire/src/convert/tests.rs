@@ -46,6 +46,7 @@ fn a_task() -> Task {
         queued_at: Some(AT),
         dispatched_at: None,
         archived_at: None,
+        rested_at: None,
         created_at: AT,
         updated_at: AT,
     }

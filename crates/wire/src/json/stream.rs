@@ -124,10 +124,14 @@ pub struct RunEvent {
     pub payload: Object,
 }
 
-/// The events of a run.
+/// A page of the events of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunEventList {
     pub events: Vec<RunEvent>,
+    /// The `seq` after which the next page starts.
+    pub next_cursor: u64,
+    /// There are records of the task's stream after these, of this run or of another.
+    pub has_more: bool,
 }
 
 /// What is new of a task since two cursors, in the shape of the original.

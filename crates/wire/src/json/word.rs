@@ -9,6 +9,8 @@ pub use hostler_core::input::{
 pub use hostler_core::policy::{Ask, Host, RuntimeType, Security, Source, WorkspaceAccess};
 pub use hostler_core::run::Status as RunStatus;
 pub use hostler_core::run::outcome::Failure;
+pub use hostler_core::schedule::Overlap;
+pub use hostler_core::schedule::backfill::Became as TickOutcome;
 pub use hostler_core::stream::Channel;
 pub use hostler_core::task::{Priority, State as TaskState};
 pub use hostler_core::worker::Status as WorkerStatus;
@@ -47,6 +49,7 @@ pub mod schema {
         Host: "Where a run is executed.",
         InputOutcome: "What became of an input.",
         InputState: "Where an input stands.",
+        Overlap: "What a tick does while a task of an earlier one is open.",
         Priority: "Who goes first.",
         QueueMode: "How an input reaches the agent.",
         RunStatus: "Where a run stands.",
@@ -55,6 +58,7 @@ pub mod schema {
         Source: "Where a field of the effective policy came from.",
         Strategy: "Why an attempt was made.",
         TaskState: "Where a task stands.",
+        TickOutcome: "What became of a tick of a backfill.",
         WaitCode: "Why a queued task may not start yet.",
         WorkerStatus: "Whether a worker takes work.",
         WorkspaceAccess: "What the sandbox may do with the workspace's folder.",

@@ -142,7 +142,7 @@ async fn watch(
                 log(execution, "stderr", lines, &mut output);
             }
             ended = sandbox.wait(), if !has_exited => exit = Some((ended, Instant::now())),
-            () = spool.room(), if !has_room => {}
+            () = spool.moved(), if !has_room => {}
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 if !has_exited {
                     control.stop(Stopped::TimedOut);

@@ -20,7 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A message that is given again crossed its end on the way: it is seconds old at most.
 const REMEMBERED: usize = 256;
-/// Messages that are not done with; the server keeps fewer waiting for a task.
+/// Messages that are not done with, beyond which no steer is taken; the server keeps fewer waiting
+/// for a task. Turns come one after the other.
 pub(crate) const HELD_MAX: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,8 @@ impl Inputs {
             }
             messages.remove(index);
         }
-        if messages.iter().filter(|message| !message.standing.is_done()).count() >= HELD_MAX {
+        let held = messages.iter().filter(|message| !message.standing.is_done()).count();
+        if is_steer && held >= HELD_MAX {
             return false;
         }
         messages.push_back(Message {
@@ -214,5 +216,6 @@ mod tests {
             assert!(inputs.take(&format!("held {number}"), true));
         }
         assert!(!inputs.take("one more", true));
+        assert!(inputs.take("a turn", false));
     }
 }

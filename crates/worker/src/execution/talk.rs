@@ -11,6 +11,7 @@
 //! **Failure** A turn that was interrupted and has not ended after [`INTERRUPT_GRACE`] is stopped
 //! with its process, at once where the agent knows no interrupt.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -74,6 +75,9 @@ pub(super) struct Talk<'a> {
     /// The server's answer was that no turn follows.
     was_closed: bool,
     listens: bool,
+    /// What is said only when the server has the log up to there: the end of a turn comes after
+    /// what the agent said in it, and what follows comes after the end.
+    held_back: VecDeque<(u64, Reported)>,
     last_events: Vec<Reported>,
 }
 
@@ -111,6 +115,7 @@ impl<'a> Talk<'a> {
             last_is_done: false,
             was_closed: false,
             listens: true,
+            held_back: VecDeque::new(),
             last_events: Vec::new(),
         })
     }
@@ -145,6 +150,7 @@ impl<'a> Talk<'a> {
                 Happened::Moved => {}
             }
             self.watch_the_time().await;
+            self.say_what_is_due().await;
         }
         let exit = self.exit.map_or(Exit::Signal(0), |(exit, _)| exit);
         let actions = self.dialogue.exited(exit);
@@ -172,7 +178,7 @@ impl<'a> Talk<'a> {
             lines = self.stderr.read(), if error => Happened::Stderr(lines),
             exit = self.sandbox.wait(), if !has_exited => Happened::Exited(exit),
             () = self.input.write(), if self.input.is_waiting() => Happened::Moved,
-            () = spool.room(), if !has_room => Happened::Moved,
+            () = spool.moved(), if !has_room || !self.held_back.is_empty() => Happened::Moved,
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 Happened::Moved
             }
@@ -397,15 +403,39 @@ impl<'a> Talk<'a> {
         self.execution.inputs.set(&result.input_id, Standing::Ended);
         self.answers_due += u32::from(!result.last);
         self.last_is_done = !result.is_error && !result.waiting_for_input;
-        self.report(Reported::TurnEnded(report::turn_ended(result))).await;
+        let end = Reported::TurnEnded(report::turn_ended(result));
+        let told = self.execution.spool.flush();
+        self.held_back.push_back((told, end));
+        self.say_what_is_due().await;
     }
 
     /// After the exit, what there is to say goes with the end: one report instead of two.
     async fn report(&mut self, event: Reported) {
         if self.exit.is_some() {
+            self.last_events.extend(self.held_back.drain(..).map(|(_, event)| event));
             self.last_events.push(event);
+        } else if self.held_back.is_empty() {
+            self.say(event).await;
+        } else {
+            self.held_back.push_back((0, event));
+        }
+    }
+
+    /// Reports what was held back, as far as the server has the log before it.
+    async fn say_what_is_due(&mut self) {
+        if self.exit.is_some() {
+            self.last_events.extend(self.held_back.drain(..).map(|(_, event)| event));
             return;
         }
+        let spool = self.execution.spool.clone();
+        while self.held_back.front().is_some_and(|(told, _)| spool.has_all(*told))
+            && let Some((_, event)) = self.held_back.pop_front()
+        {
+            self.say(event).await;
+        }
+    }
+
+    async fn say(&mut self, event: Reported) {
         let attempt_id = self.execution.assignment.attempt_id.clone();
         // The driver takes events at any time; if it is gone, the orders say so next.
         let _ = self.execution.events.send((attempt_id, Event::Report(vec![event]))).await;

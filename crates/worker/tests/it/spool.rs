@@ -47,6 +47,12 @@ fn record(data: &str) -> LogRecord {
     LogRecord { stream: "stdout".to_owned(), data: data.to_owned(), ..LogRecord::default() }
 }
 
+async fn room(spool: &Spool) {
+    while !spool.has_room() {
+        spool.moved().await;
+    }
+}
+
 async fn next(chunks: &mut mpsc::Receiver<LogChunk>) -> LogChunk {
     timeout(PATIENCE, chunks.recv()).await.expect("in time").expect("a chunk")
 }
@@ -99,12 +105,29 @@ async fn a_new_connection_gets_what_is_not_acknowledged_again() {
 }
 
 #[tokio::test]
+async fn what_was_flushed_is_told_when_the_server_has_it() {
+    let bench = Bench::start();
+    let mut chunks = bench.connect();
+    assert!(bench.spool.has_all(bench.spool.flush()), "nothing was said yet");
+    bench.spool.push(record("one"));
+    let mark = bench.spool.flush();
+    bench.spool.push(record("two"));
+    assert!(!bench.spool.has_all(mark));
+    let chunk = next(&mut chunks).await;
+    assert_eq!(texts(&chunk), ["one"], "what comes later is no part of it");
+    bench.spool.acknowledge(chunk.number + 1);
+    assert!(bench.spool.has_all(mark));
+    bench.spool.fence();
+    bench.end().await;
+}
+
+#[tokio::test]
 async fn what_memory_cannot_hold_goes_to_disk_and_comes_back_in_order() {
     const LINES: usize = 300;
     let bench = Bench::start();
     let line = |number: usize| format!("{number:06} {}", "x".repeat(50_000));
     for number in 0..LINES {
-        timeout(PATIENCE, bench.spool.room()).await.expect("the disk makes room");
+        timeout(PATIENCE, room(&bench.spool)).await.expect("the disk makes room");
         bench.spool.push(record(&line(number)));
         assert!(bench.spool.memory_bytes() <= 2 * MEMORY_BYTES_MAX);
     }
@@ -130,7 +153,7 @@ async fn the_bound_on_disk_holds_and_acknowledging_makes_room() {
     let text = "x".repeat(200_000);
     let fill = async || {
         let patience = Duration::from_millis(500);
-        while timeout(patience, bench.spool.room()).await.is_ok() {
+        while timeout(patience, room(&bench.spool)).await.is_ok() {
             bench.spool.push(record(&text));
         }
     };

@@ -1,7 +1,9 @@
 //! A worker with a server that is in the test's hand: real sandboxes, a real stream.
 
 mod check;
+mod claude;
 mod cutoff;
+mod model;
 mod server;
 mod stop;
 mod turns;

@@ -20,6 +20,7 @@ CREATE TABLE schedules (
   CHECK (due_at IS NULL OR deleted = 0)
 ) STRICT;
 CREATE INDEX schedules_list ON schedules (workspace_id, id) WHERE deleted = 0;
+CREATE INDEX schedules_agent ON schedules (agent_id, id) WHERE deleted = 0;
 CREATE INDEX schedules_due ON schedules (due_at, id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE missed (

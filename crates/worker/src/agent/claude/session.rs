@@ -172,6 +172,7 @@ fn is_message(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const ID: &str = "4851f103-9691-43ea-a43a-d15781a20756";
     const QUEUED: &str = "{\"type\":\"queue-operation\",\"operation\":\"enqueue\"}\n";
@@ -193,14 +194,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let project = folder.path().join("projects/-workspace");
         fs::create_dir_all(&project).expect("a project");
+        let joined = json!({"type": "queued_command", "source_uuid": "joined"});
         let lines = [
-            MESSAGE.trim_end(),
-            r#"{"type":"queue-operation","operation":"remove","reason":"cleared_on_cancel","commandUuid":"returned"}"#,
-            r#"{"type":"attachment","attachment":{"type":"queued_command","source_uuid":"joined"},"uuid":"own"}"#,
-            r#"{"type":"user","message":{"content":"b\nc"},"uuid":"last","mergedSendUuids":["first"]}"#,
-            r#"{"type":"attachment","attachment":{"source_uu"#,
+            json!({"type": "user", "message": {"content": "hi"}}),
+            json!({"type": "queue-operation", "operation": "remove", "commandUuid": "returned"}),
+            json!({"type": "attachment", "attachment": joined, "uuid": "own"}),
+            json!({"type": "user", "uuid": "last", "mergedSendUuids": ["first"]}),
         ];
-        fs::write(project.join(format!("{ID}.jsonl")), lines.join("\n")).expect("a transcript");
+        let lines = lines.map(|line| line.to_string()).join("\n");
+        let text = format!("{lines}\n{{\"type\":\"attachment\",\"attachment\":{{\"sou");
+        fs::write(project.join(format!("{ID}.jsonl")), text).expect("a transcript");
         let session = Uuid::parse_str(ID).expect("a uuid");
         let mut found: Vec<String> = taken(folder.path(), session).into_iter().collect();
         found.sort_unstable();

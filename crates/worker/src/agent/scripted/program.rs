@@ -6,9 +6,9 @@
 //! **Invariants** One thread does everything; the threads that read the input and a command's
 //! output only hand over what they read. Standard output carries the protocol and nothing else.
 //!
-//! As with Claude Code, a message that comes while a turn runs joins it before its next step, unless
-//! its priority is `later`; one that finds no step left is a turn of its own. A message whose id
-//! the transcript holds is skipped: `completed` without `started`.
+//! As with Claude Code, a message that comes while a turn runs joins it before its next step,
+//! unless its priority is `later`; one that finds no step left is a turn of its own. A message
+//! whose id the transcript holds is skipped: `completed` without `started`.
 //!
 //! **Failure** An input line that is no JSON ends the process with code 1, as it does Claude
 //! Code. A gone standard output ends it too.

@@ -36,6 +36,25 @@ fn a_steer_joins_the_running_turn_which_ends_once() {
     assert_eq!(steer.expect("written")["message"]["content"], "do that too");
 }
 
+/// A turn with three steers, of which one was withdrawn, interrupted without withdrawing the
+/// others; then a turn with one steer, interrupted as we do it.
+#[test]
+fn what_became_of_several_steers_is_told_of_each() {
+    let talk = Talk::replay(&job("allowlist"), "steers");
+    let expected = [
+        "started input-1",
+        "returned input-3",
+        "ended input-1 aborted_tools",
+        "started input-2",
+        "injected input-4",
+        "ended input-2 completed",
+        "started input-5",
+        "returned input-6",
+        "ended input-5 aborted_tools",
+    ];
+    assert_eq!(talk.told(), expected);
+}
+
 #[test]
 fn what_the_turn_has_used_is_told_while_it_runs() {
     let talk = Talk::replay(&job("allowlist"), "steer");

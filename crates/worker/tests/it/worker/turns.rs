@@ -341,16 +341,13 @@ async fn what_a_turn_uses_is_told_while_it_runs() {
     assert!(spent(&server.state()).len() <= 2, "not each message by itself");
     scripted.let_go();
     server.ended(&attempt_id).await;
-    let state = server.state();
-    assert_eq!(
-        spent(&state).pop().and_then(|spent| spent.usage).map(|usage| usage.input_tokens),
-        Some(111)
-    );
-    assert_eq!(
-        state.turns(&attempt_id)[0].usage.as_ref().map(|usage| usage.input_tokens),
-        Some(116)
-    );
-    drop(state);
+    {
+        let state = server.state();
+        let told = spent(&state).pop().and_then(|spent| spent.usage);
+        assert_eq!(told.map(|usage| usage.input_tokens), Some(111), "none after the turn's end");
+        let counted = state.turns(&attempt_id)[0].usage.clone();
+        assert_eq!(counted.map(|usage| usage.input_tokens), Some(116));
+    }
     scripted.bench.stop().await;
 }
 
@@ -376,6 +373,25 @@ async fn a_reconnect_says_which_messages_are_held() {
     scripted.let_go();
     server.ended(&attempt_id).await;
     assert_eq!(server.state().fate(&attempt_id, &steer.input_id), ["injected"]);
+    scripted.bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_closed_process_is_checked_and_a_question_is_not() {
+    if runtime().is_none() {
+        return;
+    }
+    let scripted = Scripted::start().await;
+    let server = &scripted.bench.server;
+    let table = [("say: one", Cause::CheckFailed, Some(1)), ("ask: what?", Cause::Closed, Some(0))];
+    for (script, cause, exit_code) in table {
+        let mut assigned = scripted.assignment(script);
+        assigned.config_json = json!({"runner": "scripted", "check": "test -e work"}).to_string();
+        let attempt_id = assigned.attempt_id.clone();
+        server.assign(assigned);
+        let ended = server.ended(&attempt_id).await;
+        assert_eq!((ended.cause(), ended.exit_code), (cause, exit_code), "{}", ended.error);
+    }
     scripted.bench.stop().await;
 }
 
