@@ -21,11 +21,12 @@ pub struct Outline {
 
 /// Files that cargo compiles by itself, from the package's folder.
 pub fn is_root(path: &str) -> bool {
-    let one_below = |folder| {
-        let rest: Option<&str> = path.strip_prefix(folder);
+    let one_below = |folder: &str| {
+        let rest = path.strip_prefix(folder);
         rest.is_some_and(|name| name.ends_with(".rs") && !name.contains('/'))
     };
-    path == "src/lib.rs" || path == "src/main.rs" || one_below("src/bin/") || one_below("tests/")
+    matches!(path, "src/lib.rs" | "src/main.rs")
+        || ["src/bin/", "tests/", "examples/"].into_iter().any(one_below)
 }
 
 pub fn folder(path: &str) -> String {

@@ -264,7 +264,9 @@ fn a_question_stays_open_after_its_run_until_the_task_goes_on() {
     let state = |run: &Run, task| value(interaction(run, task, &[]))["state"].clone();
     assert_eq!(state(&run, task::State::Running), "working");
     run.waiting_for_input = true;
-    assert_eq!(state(&run, task::State::Running), "waiting_for_input");
+    // Its process is kept for the answer, and then works on it.
+    assert_eq!(state(&run, task::State::Waiting), "waiting_for_input");
+    assert_eq!(state(&run, task::State::Running), "working");
     run.status = run::Status::Ok;
     assert_eq!(state(&run, task::State::Waiting), "waiting_for_input");
     assert_eq!(state(&run, task::State::Cancelled), "closed");
@@ -472,6 +474,7 @@ fn records_are_shown_without_secrets_in_both_shapes() {
             Original::Event(event) => hides(event)["payload"]["input_tokens"].clone(),
         };
     }
+    hides(prompt(&a_task(), &a_secret_input()));
 }
 
 #[test]
