@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use crate::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId};
+use crate::capacity::needs::Room;
+use crate::capacity::ready::Ready;
+use crate::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use crate::key::{Key, Row, Version};
-use crate::policy::RuntimeType;
 use crate::stream::{Append, Trim};
 use crate::time::Timestamp;
 
@@ -51,9 +52,15 @@ pub struct Committed {
 /// loaded rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Find {
-    /// Ready tasks of instances that have room, by the instance's `pass`, then by the task's
-    /// priority, `queued_at` and id; of each instance at most as many as it has room for.
-    Ready { runtime_types: Vec<RuntimeType>, limit: usize },
+    /// Ready tasks of classes that have room and fit one of the rooms (`capacity::ready`), beginning
+    /// with the workspaces above `after`.
+    Ready { rooms: Vec<Room>, limit: usize, after: WorkspaceId },
+    /// The classes of an agent by key, at most `limits::CLASSES_MAX`.
+    Classes { agent: AgentId },
+    /// The classes of a workspace that a spent budget holds back, by key.
+    Held { workspace: WorkspaceId },
+    /// Every workspace, by number.
+    Workspaces,
     /// What has a time at or before `now`, by time, then by the order of [`Due`].
     Due { now: Timestamp, limit: usize },
     /// The leases of a class whose processes are kept warm, the longest idle first.
@@ -61,7 +68,7 @@ pub enum Find {
     /// The leases of a worker.
     Leases { worker: WorkerId },
     /// The first tasks parked on the session, by `queued_at` and id; at most `limits::WAITERS_MAX`.
-    Waiters { workspace: crate::id::WorkspaceId, session: crate::session::SessionId },
+    Waiters { workspace: WorkspaceId, session: crate::session::SessionId },
     /// The schedules of an agent that are not deleted, by id.
     Schedules { agent: AgentId, limit: usize },
     /// Tasks that came to rest then or before and still have their streams, by that time, then by
@@ -71,7 +78,9 @@ pub enum Find {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
-    Ready(Vec<TaskId>),
+    Ready(Ready),
+    Classes(Vec<String>),
+    Workspaces(Vec<(WorkspaceId, String)>),
     Due {
         due: Vec<Due>,
         /// The earliest time after `now`, or any at or before it when the limit cut the answer.

@@ -2,6 +2,9 @@
 
 use crate::agent::Agent;
 use crate::agent::manage::{CreateAgent, UpdateAgent};
+use crate::budget::Standing;
+use crate::capacity::Instance;
+use crate::capacity::manage::UpdateInstance;
 use crate::id::{AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use crate::input::Input;
 use crate::input::edit::EditInput;
@@ -17,6 +20,8 @@ use crate::task::cancel::Cancelled;
 use crate::worker::append::{Chunk, ChunkAck};
 use crate::worker::beat::Beat;
 use crate::worker::hello::{Hello, Orders};
+use crate::workspace::Workspace;
+use crate::workspace::manage::{CreateWorkspace, UpdateWorkspace};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -87,6 +92,31 @@ pub enum Command {
         backfill: Backfill,
     },
     Preview(Box<Preview>),
+    CreateWorkspace {
+        create: Box<CreateWorkspace>,
+    },
+    UpdateWorkspace {
+        workspace: WorkspaceId,
+        update: Box<UpdateWorkspace>,
+    },
+    UpdateInstance {
+        workspace: WorkspaceId,
+        key: String,
+        update: Box<UpdateInstance>,
+    },
+    ResetInstance {
+        workspace: WorkspaceId,
+        key: String,
+    },
+    /// Of an agent, or of the workspace itself; so is the next one.
+    ShowBudget {
+        workspace: WorkspaceId,
+        agent: Option<String>,
+    },
+    ResetBudget {
+        workspace: WorkspaceId,
+        agent: Option<String>,
+    },
 
     // From workers.
     Hello(Box<Hello>),
@@ -134,6 +164,9 @@ pub enum Answer {
     Backfilled(Vec<Filled>),
     /// Of a preview.
     Times(Vec<String>),
+    Workspace(Box<Workspace>),
+    Instance(Box<Instance>),
+    Standing(Box<Standing>),
     Orders(Orders),
     /// A heartbeat of a worker that is not known: it must say hello with a new incarnation.
     UnknownWorker,

@@ -30,6 +30,7 @@ pub mod offers;
 mod cache;
 mod keep;
 mod round;
+mod shares;
 pub(crate) mod txn;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -39,7 +40,7 @@ use crate::batch::{Batch, Committed, Due, Find, Found};
 use crate::capacity::claim::Assignment;
 use crate::code::Rejection;
 use crate::command::{Answer, Command};
-use crate::id::{AttemptId, IncarnationId, Seed, TaskId, WorkerId};
+use crate::id::{AttemptId, IncarnationId, Seed, TaskId, WorkerId, WorkspaceId};
 use crate::key::{Key, Loaded, Row, Version};
 use crate::lease::Lease;
 use crate::limits;
@@ -47,6 +48,7 @@ use crate::time::Timestamp;
 use cache::Cache;
 pub use offers::{Connected, Link, Offers};
 use round::{Round, Work};
+use shares::Shares;
 
 /// How the engine behaves on this server.
 #[derive(Clone, Debug, Default)]
@@ -193,6 +195,11 @@ pub struct Engine {
     phase: Phase,
     cache: Cache,
     offers: Offers,
+    shares: Shares,
+    /// The search for ready work begins with the workspace after this one.
+    after: WorkspaceId,
+    /// Of the current millisecond: the place of the next command (see `id::Ids`).
+    next_place: (Timestamp, u16),
     /// Ready work may be there that was not looked for.
     ready: bool,
     /// The last search for ready work was cut by its limit: when that work has moved, look again.
@@ -221,6 +228,9 @@ impl Engine {
             phase: Phase::Idle,
             cache: Cache::default(),
             offers: Offers::default(),
+            shares: Shares::default(),
+            after: WorkspaceId(0),
+            next_place: (now, 0),
             ready: true,
             cut: false,
             due_at: now,
@@ -316,17 +326,8 @@ impl Engine {
     /// The search for ready work that the connected workers could take.
     fn find_ready(&self) -> Option<Find> {
         let limit = self.offers.free_in_all().min(limits::READY_MAX);
-        let fallback = self.config.fallback_runtime.as_deref();
-        let fits = |runtime_type: &crate::policy::RuntimeType| {
-            self.offers.connected().any(|(worker, connected)| {
-                self.offers.free(worker) > 0
-                    && crate::capacity::claim::fit(&connected.offer, *runtime_type, fallback)
-                        .is_some()
-            })
-        };
-        let runtime_types: Vec<_> =
-            crate::policy::RuntimeType::ALL.iter().copied().filter(fits).collect();
-        (limit > 0 && !runtime_types.is_empty()).then_some(Find::Ready { runtime_types, limit })
+        let rooms = self.offers.rooms(self.config.fallback_runtime.as_deref());
+        (limit > 0).then_some(Find::Ready { rooms, limit, after: self.after })
     }
 
     /// Decides as far as the rows that are there allow.
@@ -367,6 +368,9 @@ impl Engine {
         for (key, row) in rows {
             let row = row.map(|(version, row)| (version, Arc::new(row)));
             if let Some((version, row)) = &row {
+                if let Row::Worker(worker) = row.as_ref() {
+                    self.offers.notice(&worker.id, worker.reserved);
+                }
                 self.remember(key.clone(), *version, row.clone());
             }
             round.reads.rows.insert(key, row);
@@ -380,12 +384,13 @@ impl Engine {
                 round.reads.finds.insert(find, found);
                 self.advance(round);
             }
-            (Phase::SeekingReady, Found::Ready(tasks)) => {
+            (Phase::SeekingReady, Found::Ready(found)) => {
                 let Find::Ready { limit, .. } = find else {
                     unreachable!("a search for ready work")
                 };
-                self.cut = tasks.len() >= limit;
-                for task in tasks.into_iter().rev() {
+                self.cut = found.candidates.len() >= limit || found.last.is_some();
+                self.after = found.last.unwrap_or(WorkspaceId(0));
+                for task in self.shares.order(found.candidates, limit).into_iter().rev() {
                     self.work_first(Command::Claim(task));
                 }
                 self.begin_commands();
@@ -420,7 +425,10 @@ impl Engine {
         let count = self.inbox.len().min(limits::BATCH_COMMANDS_MAX);
         // While ready work waits to be looked for, nothing goes before it.
         let claims_max = if self.ready || self.cut { 0 } else { self.offers.free_in_all() };
-        let round = Round::new(self.inbox.drain(..count).collect(), claims_max, self.now);
+        let works = self.inbox.drain(..count).collect();
+        let (at, place) = self.next_place;
+        let place = if at == self.now { place } else { 0 };
+        let round = Round::new(works, claims_max, self.now, place);
         self.advance(round);
     }
 
@@ -490,15 +498,21 @@ impl Engine {
             Row::Task(task) => self.due_by(task.wake_at),
             Row::Lease(lease) => self.due_by(lease.idle_until),
             Row::Schedule(schedule) => self.due_by(schedule.fire_at),
-            Row::Worker(worker) => match worker.until {
-                Some(until) => {
-                    self.seen_since(&worker.id, worker.renewal);
-                    self.due_at = self.due_at.min(until);
+            Row::Worker(worker) => {
+                // What was given back may be what somebody waits for.
+                self.ready |= self.offers.reserved(&worker.id) != worker.reserved;
+                self.offers.notice(&worker.id, worker.reserved);
+                match worker.until {
+                    Some(until) => {
+                        self.seen_since(&worker.id, worker.renewal);
+                        self.due_at = self.due_at.min(until);
+                    }
+                    None => {
+                        self.watched.remove(&worker.id);
+                    }
                 }
-                None => {
-                    self.watched.remove(&worker.id);
-                }
-            },
+            }
+            Row::Workspace(workspace) => self.ready |= !workspace.paused,
             _ => {}
         }
     }
@@ -509,6 +523,10 @@ impl Engine {
 
     /// Hands out replies and pushes: what they say is durable.
     fn tell(&mut self, round: Round) {
+        self.next_place = (round.now, round.end_place());
+        for (workspace, weight) in round.writes.served {
+            self.shares.give(workspace, weight);
+        }
         for (ticket, result) in round.results {
             if let Some(ticket) = ticket {
                 self.outputs.push_back(Output::Reply(ticket, result.map_err(Refused::Rejected)));

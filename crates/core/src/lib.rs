@@ -11,8 +11,9 @@
 //! |---|---|
 //! | INV-AGENT-1 a key names at most one agent | `agent` |
 //! | INV-ATTEMPT-1 an attempt that is not terminal has a lease, and only such a one | `attempt` |
+//! | INV-BUDGET-1 a turn is charged once | `budget` |
 //! | INV-CAP-1 leases of a class are counted and never above its concurrency | `capacity` |
-//! | INV-CAP-2 queued and parked tasks of a class are counted | `capacity` |
+//! | INV-CAP-2 queued, parked and ready tasks of a class are counted | `capacity` |
 //! | INV-ENGINE-1 nothing is told before it is durable | `engine` |
 //! | INV-ENGINE-2 every command gets exactly one reply | `engine` |
 //! | INV-ENGINE-3 deciding is pure | `engine` |
@@ -37,6 +38,8 @@
 //! | INV-TASK-3 a running task has a live run | `task` |
 //! | INV-WORKER-1 only the current incarnation writes | `worker` |
 //! | INV-WORKER-2 a worker's lease never shrinks | `worker` |
+//! | INV-WORKER-3 what a worker's leases take is reserved on it | `worker` |
+//! | INV-WORKSPACE-1 a key names at most one workspace | `workspace` |
 //!
 //! **Not here** Clocks, randomness, threads, files, sockets, SQL, JSON of the API.
 #![forbid(unsafe_code)]

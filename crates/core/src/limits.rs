@@ -49,6 +49,23 @@ pub const CONCURRENCY_DEFAULT: u32 = 1;
 pub const CONCURRENCY_MAX: u32 = 10_000;
 /// Failures that degrade an instance (INS-1).
 pub const FAILED_ATTEMPT_THRESHOLD: u32 = 5;
+pub const THRESHOLD_MAX: u32 = 1_000;
+/// How long a degraded instance waits before it tries one task: doubled each time it fails (INS-2).
+pub const COOL_DOWN: Span = Span::seconds(30);
+pub const COOL_DOWN_MAX: Span = Span::seconds(15 * 60);
+/// Changes of an instance's status that are kept with it.
+pub const HISTORY_MAX: usize = 20;
+/// Shares of a workspace, or of a class in its workspace (DSP-2).
+pub const WEIGHT_MAX: u32 = 1_000;
+/// Labels that an agent may ask of its workers.
+pub const LABELS_MAX: usize = 32;
+/// Classes of an agent that follow a change of its config in its transaction; the others follow
+/// when they are used next.
+pub const CLASSES_MAX: usize = 10_000;
+/// When a class is looked at again whose budget has no end but a person's word.
+pub const BUDGET_RECHECK: Span = Span::seconds(5 * 60);
+/// A budget, in dollars.
+pub const BUDGET_USD_MAX: f64 = 1e9;
 /// A run that lost this many workers is set aside (RUN-7).
 pub const POISON_LOSSES_MAX: u32 = 3;
 
@@ -75,6 +92,10 @@ pub const DUE_PAUSE: Span = Span::millis(100);
 pub const DECIDE_RETRIES_MAX: u32 = 8;
 /// Tasks looked for in one search of ready work.
 pub const READY_MAX: usize = 512;
+/// Workspaces visited in one search of ready work, unless there are more places.
+pub const READY_WORKSPACES: usize = 64;
+/// Workspaces that a server remembers the shares of before it forgets those with nothing ahead.
+pub const SHARES_MAX: usize = 1_024;
 /// Parked tasks looked at when a session becomes free.
 pub const WAITERS_MAX: usize = 64;
 /// Timers taken in one search of what is due.

@@ -4,6 +4,7 @@
 //!
 //! **Invariants** `INV-WORKER-1`: only the current incarnation writes; what an earlier one held is
 //! lost when the new one says hello. `INV-WORKER-2`: `until` never falls for one incarnation.
+//! `INV-WORKER-3`: `reserved` is the sum of what the worker's leases take.
 //!
 //! **Failure** A worker that is silent until `until` is lost: its leases expire in one batch.
 //!
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{IncarnationId, WorkerId};
+use crate::lease::Resources;
 use crate::text::words;
 use crate::time::Timestamp;
 
@@ -40,6 +42,9 @@ pub struct Worker {
     pub renewal: u64,
     /// Executions given to it in all; a claim is guarded by this row (`capacity::claim`).
     pub grant_count: u64,
+    /// What its leases take of what it offers.
+    #[serde(default, skip_serializing_if = "Resources::is_nothing")]
+    pub reserved: Resources,
     pub connected_at: Timestamp,
     pub updated_at: Timestamp,
 }

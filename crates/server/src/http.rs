@@ -13,9 +13,11 @@
 mod agent;
 mod auth;
 mod body;
+mod budget;
 mod fault;
 mod health;
 mod input;
+mod instance;
 mod run;
 mod schedule;
 mod stream;
@@ -113,9 +115,16 @@ fn described() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(schedule::trigger))
         .routes(routes!(schedule::backfill))
         .routes(routes!(schedule::missed))
-        .routes(routes!(worker::instances))
-        .routes(routes!(worker::instance))
+        .routes(routes!(instance::list))
+        .routes(routes!(instance::get, instance::update))
+        .routes(routes!(instance::reset))
         .routes(routes!(worker::workers))
+        .routes(routes!(workspace::list, workspace::create))
+        .routes(routes!(workspace::get, workspace::update))
+        .routes(routes!(budget::of_agent))
+        .routes(routes!(budget::reset_of_agent))
+        .routes(routes!(budget::of_workspace))
+        .routes(routes!(budget::reset_of_workspace))
         .split_for_parts();
     (workspaced, document)
 }

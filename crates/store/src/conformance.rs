@@ -44,12 +44,17 @@ macro_rules! each_case {
                 migrating_again_changes_nothing
             }
             find {
-                ready_work_comes_by_pass_then_priority_then_time
+                ready_work_comes_by_priority_then_turn_then_time
+                classes_take_turns_by_their_weight
                 an_instance_gives_no_more_than_it_has_room_for
                 an_instance_that_is_not_ready_gives_nothing
                 a_paused_workspace_gives_nothing
-                runtime_types_are_merged_by_pass
+                what_fits_no_room_is_not_found
+                a_search_goes_on_after_the_workspaces_that_it_visited
                 the_limit_cuts_ready_work
+                classes_are_found_by_their_agent
+                held_classes_are_found_by_their_workspace
+                workspaces_are_found_by_their_number
                 a_parked_or_claimed_task_is_not_ready
                 what_is_due_comes_by_time_and_says_when_the_next_is
                 the_limit_cuts_what_is_due_and_next_says_so

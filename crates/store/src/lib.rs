@@ -65,12 +65,7 @@ pub enum Error {
 
 /// The workspace that exists from the start; a keeper reads no clock, so it is as old as time.
 fn first_workspace() -> (Key, Row) {
-    let workspace = Workspace {
-        id: WorkspaceId::DEFAULT,
-        key: "default".to_owned(),
-        paused: false,
-        created_at: Timestamp(0),
-    };
+    let workspace = Workspace::new(WorkspaceId::DEFAULT, "default".to_owned(), Timestamp(0));
     (Key::Workspace(workspace.id), Row::Workspace(workspace))
 }
 

@@ -22,7 +22,6 @@ use hostler_core::id::{
     AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
 };
 use hostler_core::key::{Key, Loaded, Row, Version};
-use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
 use hostler_core::task::Priority;
 use hostler_core::time::Timestamp;
@@ -50,7 +49,10 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Entry {
     ReadyTask(String, Priority, Option<Timestamp>, TaskId),
-    ReadyInstance(RuntimeType, u64, String),
+    /// By what it needs, its pass and its key.
+    ReadyClass(Priority, WorkspaceId, String, u64, String),
+    ClassOf(AgentId, String),
+    Held(WorkspaceId, String),
     Due(Timestamp, Due),
     Idle(String, Timestamp, AttemptId),
     Waiter(WorkspaceId, SessionId, Option<Timestamp>, TaskId),
@@ -194,11 +196,17 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
             ready.into_iter().chain(due).chain(waiter).chain(rested).collect()
         }
         (Key::Instance(key), Row::Instance(instance)) => {
-            let ready = instance
-                .is_ready()
-                .then(|| Entry::ReadyInstance(instance.runtime_type, instance.pass, key.clone()));
+            let workspace = instance.workspace_id;
+            let signature = instance.needs.signature();
+            let tiers = Priority::ALL.iter().filter(|tier| instance.is_ready_at(**tier));
+            let ready = tiers.map(|tier| {
+                let (needs, pass) = (signature.clone(), instance.pass);
+                Entry::ReadyClass(*tier, workspace, needs, pass, key.clone())
+            });
             let due = instance.due_at().map(|at| Entry::Due(at, Due::Instance(key.clone())));
-            ready.into_iter().chain(due).collect()
+            let held = instance.held_until.map(|_| Entry::Held(workspace, key.clone()));
+            let class = Entry::ClassOf(instance.agent_id, key.clone());
+            std::iter::once(class).chain(ready).chain(due).chain(held).collect()
         }
         (Key::Worker(id), Row::Worker(worker)) => {
             let due = |until| Entry::Due(until, Due::Worker(id.clone(), worker.renewal));

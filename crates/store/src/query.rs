@@ -1,6 +1,6 @@
 //! Lists and stream pages, as transports ask for them.
 
-use hostler_core::id::{AgentId, InputId, RunId, ScheduleId, TaskId, WorkspaceId};
+use hostler_core::id::{AgentId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::key::Row;
 use hostler_core::run;
 use hostler_core::session::SessionId;
@@ -30,12 +30,12 @@ pub enum Query {
     Schedules { workspace: WorkspaceId, agent: Option<AgentId>, after: Option<Uuid>, limit: usize },
     /// The last one first, from before the number `before`.
     Missed { schedule: ScheduleId, before: Option<u32>, limit: usize },
-    /// By key upwards; all are given, as of the two that follow.
-    Instances { workspace: WorkspaceId },
+    /// By key upwards, from after one; so are the two that follow.
+    Instances { workspace: WorkspaceId, after: Option<String>, limit: usize },
     /// By id upwards.
-    Workers,
-    /// By id upwards.
-    Workspaces,
+    Workers { after: Option<WorkerId>, limit: usize },
+    /// By number upwards.
+    Workspaces { after: Option<WorkspaceId>, limit: usize },
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

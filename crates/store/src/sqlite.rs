@@ -12,7 +12,8 @@
 //! creation time has no index, since every index is paid for at every accept: rows are passed over
 //! from the newest down, at about a microsecond a row, until the page is full; a session's page
 //! among 100 000 tasks can take a tenth of a second. Runs of a task have an index. A search for
-//! ready work costs what it finds, and the ready instances of paused workspaces. A session or an
+//! ready work costs what it finds, and a look at each workspace with ready work that is paused or
+//! fits no worker (`core::capacity::ready`). A session or an
 //! idempotency key that is not a fresh UUID falls on a page of its own: some 8 KiB more of log for
 //! each write of it.
 //!
@@ -25,6 +26,7 @@ mod find;
 mod log;
 mod migrate;
 mod read;
+mod ready;
 mod row;
 mod trim;
 mod write;
@@ -180,7 +182,7 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Otherwise each new value of a bound runtime type plans the search for ready work anew.
+    // Otherwise a bound value may plan the search for ready work anew.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "foreign_keys", false)
 }

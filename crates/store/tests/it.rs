@@ -98,15 +98,17 @@ fn a_file_that_is_opened_again_has_everything() {
     }
     let instance = rows::instance(1);
     let task = rows::task(1);
-    let ready = hostler_core::capacity::Instance { queued: 1, ..instance };
+    let ready = hostler_core::capacity::Instance { queued: 1, ready: [0, 0, 1, 0], ..instance };
     let instance = rows::put(None, Row::Instance(ready));
     store.commit(&Batch { writes: vec![instance], ..Batch::default() }).expect("it is committed");
     drop(store);
     let store = open(&path);
     assert!((1..=20).all(|number| is_there(&store, number)));
-    let runtime_types = hostler_core::policy::RuntimeType::ALL.to_vec();
-    let found = store.find(&Find::Ready { runtime_types, limit: 10 }).expect("it is searched");
-    assert_eq!(found, Found::Ready(vec![task.id]));
+    let find = Find::Ready { rooms: vec![rows::room()], limit: 10, after: WorkspaceId(0) };
+    let Found::Ready(found) = store.find(&find).expect("it is searched") else {
+        panic!("asked for ready work")
+    };
+    assert_eq!(found.candidates[0].task, task.id);
     let again = store.commit(&batch(20));
     assert!(matches!(again, Err(Error::Conflict)));
 }
@@ -370,4 +372,17 @@ fn a_database_of_schema_1_is_read() {
     }
     assert!(is_there(&store, 1));
     store.commit(&batch(2)).expect("it is written to");
+    // What is ready is counted by priority, and found.
+    let find = Find::Ready { rooms: vec![rows::room()], limit: 10, after: WorkspaceId(0) };
+    let Found::Ready(found) = store.find(&find).expect("it is searched") else {
+        panic!("asked for ready work")
+    };
+    let ready: Vec<_> = found.candidates.iter().map(|one| one.task).collect();
+    let row = store.load(&[Key::Instance(rows::instance_key(1))]).expect("it loads").remove(0).1;
+    let Some((_, Row::Instance(instance))) = row else { panic!("there is an instance") };
+    assert_eq!(instance.ready, [0, 0, 1, 0]);
+    assert_eq!(instance.needs, hostler_core::capacity::Needs::default());
+    assert_eq!(ready, [rows::task_id(1)]);
+    let of_agent = store.find(&Find::Classes { agent: rows::agent_id(1) }).expect("it searches");
+    assert_eq!(of_agent, Found::Classes(vec![rows::instance_key(1)]));
 }

@@ -37,7 +37,7 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// The largest page of a list that is not filtered.
-const MOST_ROWS: json::ListRows = json::ListRows { limit: Some(200), cursor: None };
+const MOST_ROWS: json::Paged = json::Paged { limit: Some(200), cursor: None };
 
 /// Events of a task in their order.
 pub type Events = Pin<Box<dyn Stream<Item = Result<Event, ClientError>> + Send>>;
@@ -289,7 +289,7 @@ impl Client {
     pub async fn list_missed(
         &self,
         id: &str,
-        page: &json::ListMissed,
+        page: &json::Paged,
     ) -> Result<json::MissedList, ClientError> {
         self.get_with(&["schedules", id, "missed"], page).await
     }

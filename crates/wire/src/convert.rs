@@ -6,6 +6,7 @@
 //!
 //! **Not here** What has to be loaded beside a row (the caller gives it).
 
+mod dispatch;
 mod request;
 mod schedule;
 mod stream;
@@ -14,14 +15,13 @@ use std::collections::BTreeMap;
 
 use hostler_core::agent::Agent;
 use hostler_core::attempt::Attempt;
-use hostler_core::capacity::{Instance, waiting};
+use hostler_core::capacity::waiting;
 use hostler_core::input::Input;
 use hostler_core::policy::{Policy, Retry, Source};
 use hostler_core::run::{Run, Snapshot, Usage};
 use hostler_core::task::accept::Accepted;
 use hostler_core::task::{self, Details, Task};
 use hostler_core::time::Timestamp;
-use hostler_core::worker::{Offer, Worker};
 use serde_json::Value;
 
 use crate::json;
@@ -29,6 +29,7 @@ use crate::json::run::InteractionState;
 use crate::json::task::Payload;
 use crate::json::{Object, Time, WaitingOn};
 use crate::redact;
+pub use dispatch::{budget, instance, standing, worker, workspace};
 pub use schedule::{backfilled, missed, schedule};
 pub use stream::{Original, original, prompt, record};
 
@@ -97,9 +98,9 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         parked: _,
         wake_at: _,
         schedule_id: _,
-        budget: _,
-        usage: _,
-        turn_count: _,
+        budget,
+        usage,
+        turn_count,
         cancel_requested_at,
         error,
         dropped_reason,
@@ -159,6 +160,9 @@ pub fn task(task: &Task, first_input: Option<&Input>, waiting_on: Option<Waiting
         target_run_id: *target_run_id,
         waiting_on,
         pending_inputs: inbox.len(),
+        budget: budget.as_ref().map(self::budget),
+        usage_json: self::usage(*usage, u32::try_from(*turn_count).unwrap_or(u32::MAX)),
+        turn_count: *turn_count,
         cancel_requested_at: cancel_requested_at.map(Time),
         error: text(error),
         dropped_reason: text(dropped_reason),
@@ -500,93 +504,6 @@ pub fn pending_input(input: &Input) -> json::PendingInput {
         id: input.id,
         message: redact::copy(&input.message),
         created_at: input.created_at.0,
-    }
-}
-
-pub fn instance(instance: &Instance) -> json::Instance {
-    let Instance {
-        key,
-        workspace_id,
-        agent_id,
-        lane,
-        runtime_type,
-        status,
-        concurrency,
-        failed_attempt_threshold,
-        failed_attempts: _,
-        probe_at: _,
-        held_until: _,
-        idle: _,
-        queued,
-        parked,
-        pending,
-        running,
-        stopping,
-        pass: _,
-        created_at,
-        updated_at,
-    } = instance;
-    json::Instance {
-        instance_key: key.clone(),
-        workspace_id: workspace_id.0,
-        agent_id: *agent_id,
-        lane: lane.clone(),
-        runtime_type: *runtime_type,
-        status: *status,
-        concurrency: *concurrency,
-        failed_attempt_threshold: *failed_attempt_threshold,
-        desired_dispatch_target: instance.room(),
-        queued_tasks: *queued,
-        parked_tasks: *parked,
-        pending_attempts: *pending,
-        running_attempts: *running,
-        stopping_attempts: *stopping,
-        created_at: Time(*created_at),
-        updated_at: Time(*updated_at),
-    }
-}
-
-/// Labels are an object of strings to the rules.
-fn redacted_labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let values = labels.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str())));
-    let mut shown: Object = values.collect();
-    redact::object(&mut shown);
-    let texts = shown.into_iter().map(|(name, value)| match value {
-        Value::String(text) => (name, text),
-        value => (name, value.to_string()),
-    });
-    texts.collect()
-}
-
-pub fn worker(worker: &Worker) -> json::Worker {
-    let Worker {
-        id,
-        incarnation,
-        status,
-        offer,
-        until,
-        renewal: _,
-        grant_count,
-        connected_at,
-        updated_at,
-    } = worker;
-    let Offer { pool, runtimes, runners, cpu_millis, memory_bytes, gpus, labels, version } = offer;
-    json::Worker {
-        id: id.0.clone(),
-        incarnation: *incarnation,
-        status: *status,
-        pool: pool.clone(),
-        runtimes: runtimes.clone(),
-        runners: runners.clone(),
-        cpu_millis: *cpu_millis,
-        memory_bytes: *memory_bytes,
-        gpus: *gpus,
-        labels: redacted_labels(labels),
-        version: version.clone(),
-        grant_count: *grant_count,
-        lease_until: until.map(Time),
-        connected_at: Time(*connected_at),
-        updated_at: Time(*updated_at),
     }
 }
 

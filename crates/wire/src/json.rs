@@ -13,6 +13,8 @@
 
 pub mod agent;
 pub mod attempt;
+pub mod budget;
+mod given;
 pub mod input;
 pub mod instance;
 pub mod list;
@@ -27,23 +29,24 @@ pub mod task;
 mod time;
 pub mod word;
 pub mod worker;
+pub mod workspace;
 
 pub use agent::{Agent, AgentDefaults, CreateAgent, UpdateAgent};
 pub use attempt::Attempt;
+pub use budget::{Budget, BudgetStanding};
 pub use hostler_core::id::{AgentId, AttemptId, IncarnationId, InputId, RunId, ScheduleId, TaskId};
 pub use input::{EditInput, Input, InputAccepted, SendInput};
-pub use instance::Instance;
+pub use instance::{Instance, UpdateInstance};
 pub use list::{
-    AgentList, AttemptList, InputList, InstanceList, ListRows, ListRuns, ListTasks, RunList,
-    SnapshotList, TaskList, WorkerList,
+    AgentList, AttemptList, InputList, InstanceList, ListRuns, ListTasks, Paged, RunList,
+    SnapshotList, TaskList, WorkerList, WorkspaceList,
 };
 pub use policy::{Policy, PolicyRequest, Retry};
 pub use problem::{Changed, Problem};
 pub use run::{Interaction, PendingInput, Run, RunMoved, Usage};
 pub use schedule::{
-    BackfillSchedule, Backfilled, CreateSchedule, ListMissed, ListSchedules, MissedList,
-    MissedTicks, PreviewSchedule, PreviewedTimes, Schedule, ScheduleList, TriggerSchedule,
-    UpdateSchedule,
+    BackfillSchedule, Backfilled, CreateSchedule, ListSchedules, MissedList, MissedTicks,
+    PreviewSchedule, PreviewedTimes, Schedule, ScheduleList, TriggerSchedule, UpdateSchedule,
 };
 pub use snapshot::Snapshot;
 pub use stream::{Record, RecordBody, TaskSnapshot};
@@ -52,6 +55,7 @@ pub use task::{
 };
 pub use time::Time;
 pub use worker::Worker;
+pub use workspace::{CreateWorkspace, UpdateWorkspace, Workspace};
 
 /// An open JSON object. The schema's derive knows it by this name.
 pub type Object = serde_json::Map<String, serde_json::Value>;

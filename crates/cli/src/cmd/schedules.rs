@@ -1,7 +1,7 @@
 //! `hostler schedules`.
 
 use hostler_wire::json::{
-    BackfillSchedule, CreateSchedule, ListMissed, ListSchedules, PreviewSchedule, Schedule, Time,
+    BackfillSchedule, CreateSchedule, ListSchedules, Paged, PreviewSchedule, Schedule, Time,
     TriggerSchedule, UpdateSchedule,
 };
 use hostler_wire::status::Exit;
@@ -66,7 +66,7 @@ pub async fn schedules(global: &Global, schedules: Schedules) -> anyhow::Result<
             })
         }
         Schedules::Missed { schedule, page } => {
-            let of = ListMissed { limit: page.limit, cursor: page.cursor };
+            let of = Paged { limit: page.limit, cursor: page.cursor };
             let list = client.list_missed(&schedule, &of).await?;
             shown(json, &list, || {
                 let mut table = Table::new("missed ticks", &["from", "to", "count", "why"]);

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::budget::Budget;
 use crate::code::Rejection;
 use crate::limits;
 use crate::text::{bounded, words};
@@ -44,7 +45,8 @@ pub fn default_config(agent_key: &str) -> Map<String, Value> {
     config
 }
 
-/// Lays `patch` over `base`, shallowly; `null` removes a key. Then fills in what is missing.
+/// Lays `patch` over `base`, shallowly; `null` removes a key, and `[REDACTED]` keeps what is stored
+/// in its place. Then fills in what is missing.
 pub fn merged(
     agent_key: &str,
     base: &Map<String, Value>,
@@ -52,9 +54,11 @@ pub fn merged(
 ) -> Result<Map<String, Value>, Rejection> {
     let mut config = base.clone();
     for (name, value) in patch {
+        let mut value = value.clone();
+        restore(&format!("config.{name}"), &mut value, base.get(name))?;
         match value {
             Value::Null => config.remove(name),
-            value => config.insert(name.clone(), value.clone()),
+            value => config.insert(name.clone(), value),
         };
     }
     normalise(agent_key, &mut config)?;
@@ -155,8 +159,19 @@ fn check(config: &Map<String, Value>) -> Result<(), Rejection> {
                 false => return wrong("a list of strings"),
             },
             "budget" => match value.as_object() {
-                Some(budget) if is_budget(budget) => continue,
-                _ => return wrong("an object of max_usd, max_tokens, max_turns, each above 0"),
+                Some(given) => {
+                    Budget::parse(&field, given, true)?;
+                    continue;
+                }
+                None => return wrong("an object of max_usd, max_tokens, max_turns, period"),
+            },
+            "pool" => match value.as_str() {
+                Some(pool) if is_plain(pool, limits::AGENT_KEY_BYTES_MAX) => continue,
+                _ => return wrong("letters, digits, `.`, `_` and `-`"),
+            },
+            "labels" => match value.as_object() {
+                Some(labels) if are_labels(labels) => continue,
+                _ => return wrong(&format!("an object of up to {} strings", limits::LABELS_MAX)),
             },
             _ => continue,
         };
@@ -177,12 +192,49 @@ fn is_in_workspace(dir: &str) -> bool {
         && !dir.chars().any(char::is_control)
 }
 
-fn is_budget(budget: &Map<String, Value>) -> bool {
-    budget.iter().all(|(name, value)| match name.as_str() {
-        "max_usd" => value.as_f64().is_some_and(|amount| amount > 0.0),
-        "max_tokens" | "max_turns" => value.as_u64().is_some_and(|count| count > 0),
-        _ => false,
-    })
+fn is_plain(text: &str, bytes_max: usize) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=bytes_max).contains(&text.len()) && text.chars().all(plain)
+}
+
+fn are_labels(labels: &Map<String, Value>) -> bool {
+    let short = |text: &str| text.len() <= limits::KEY_BYTES_MAX;
+    labels.len() <= limits::LABELS_MAX
+        && labels.iter().all(|(name, value)| {
+            !name.is_empty() && short(name) && value.as_str().is_some_and(short)
+        })
+}
+
+/// What stands for a secret in answers: given back, it means the stored one.
+const REDACTED: &str = "[REDACTED]";
+
+/// Puts what is stored in the place of what an answer had hidden.
+fn restore(field: &str, given: &mut Value, stored: Option<&Value>) -> Result<(), Rejection> {
+    match given {
+        Value::String(text) if text == REDACTED => match stored {
+            Some(stored) => *given = stored.clone(),
+            None => {
+                let text = format!("{REDACTED} stands for a stored value, and none is stored");
+                return Err(Rejection::invalid(field, text));
+            }
+        },
+        Value::Object(map) => {
+            for (name, value) in map {
+                restore(&format!("{field}.{name}"), value, stored.and_then(|old| old.get(name)))?;
+            }
+        }
+        Value::Array(items) => {
+            // In a list of another length nothing is known to have kept its place.
+            let same = |old: &&Value| old.as_array().is_some_and(|old| old.len() == items.len());
+            let stored = stored.filter(same);
+            for (index, item) in items.iter_mut().enumerate() {
+                let old = stored.and_then(|old| old.get(index));
+                restore(&format!("{field}[{index}]"), item, old)?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -243,6 +295,27 @@ mod tests {
         );
         assert!(patched(json!({"max_concurrency": 0})).is_err());
         assert!(patched(json!({"env": {"A": 1}})).is_err());
-        assert!(patched(json!({"budget": {"max_usd": -1}})).is_err());
+        assert!(patched(json!({"labels": {"zone": 1}})).is_err());
+        assert!(patched(json!({"pool": "a b"})).is_err());
+        assert_eq!(
+            patched(json!({"budget": {"max_usd": -1}})).unwrap_err(),
+            "config.budget.max_usd: invalid max_usd: -1; allowed: a number above 0, up to 1e9"
+        );
+        assert!(patched(json!({"budget": {"max_usd": 0.5, "period": "day"}})).is_ok());
+    }
+
+    #[test]
+    fn what_an_answer_has_hidden_keeps_what_is_stored() {
+        let stored = json!({"env": {"KEY": "secret", "B": "b"}, "args": ["x", "token"]});
+        let stored = merged("a", &Map::new(), stored.as_object().unwrap()).unwrap();
+        let patch = json!({"env": {"KEY": "[REDACTED]", "C": "c"}, "args": ["y", "[REDACTED]"]});
+        let config = merged("a", &stored, patch.as_object().unwrap()).unwrap();
+        assert_eq!(config["env"], json!({"KEY": "secret", "C": "c"}));
+        assert_eq!(config["args"], json!(["y", "token"]));
+        let refused = patched(json!({"env": {"NEW": "[REDACTED]"}})).unwrap_err();
+        assert_eq!(
+            refused,
+            "config.env.NEW: [REDACTED] stands for a stored value, and none is stored"
+        );
     }
 }

@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::{Agent, config};
+use crate::budget::account;
+use crate::capacity::follow;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn};
 use crate::id::{AgentId, WorkspaceId};
@@ -46,7 +48,7 @@ pub(crate) fn create(
     workspace: WorkspaceId,
     create: &CreateAgent,
 ) -> Decided<Agent> {
-    let agent_key = parse_key(create.agent_key.clone())?;
+    let agent_key = parse_key("agent_key", create.agent_key.clone())?;
     let name = trimmed(create.name.clone()).ok_or_else(|| Rejection::required("name"))?;
     bounded("name", &name, limits::TEXT_BYTES_MAX)?;
     if txn.agent_key(workspace, agent_key.clone())?.is_some() {
@@ -76,6 +78,7 @@ pub(crate) fn update(
     update: &UpdateAgent,
 ) -> Decided<Agent> {
     let mut agent = resolve(txn, workspace, given)?;
+    let before = agent.clone();
     if let Some(name) = &update.name {
         let name = trimmed(Some(name.clone()));
         let name = name.ok_or_else(|| Rejection::invalid("name", "name cannot be empty"))?;
@@ -87,6 +90,10 @@ pub(crate) fn update(
     }
     agent.active = update.active.unwrap_or(agent.active);
     agent.updated_at = txn.now;
+    if before.budget().is_none() && agent.budget().is_some() {
+        account::open(txn, workspace, Some(agent.id))?;
+    }
+    follow::all_of(txn, &before, &agent)?;
     txn.put_agent(agent.clone());
     Ok(agent)
 }
@@ -107,16 +114,16 @@ pub(crate) fn delete(txn: &mut Txn<'_>, workspace: WorkspaceId, given: &str) -> 
 }
 
 /// A key names a directory, so it is a plain file name.
-fn parse_key(given: Option<String>) -> Result<String, Rejection> {
-    let key = trimmed(given).ok_or_else(|| Rejection::required("agent_key"))?;
-    bounded("agent_key", &key, limits::AGENT_KEY_BYTES_MAX)?;
+pub(crate) fn parse_key(field: &str, given: Option<String>) -> Result<String, Rejection> {
+    let key = trimmed(given).ok_or_else(|| Rejection::required(field))?;
+    bounded(field, &key, limits::AGENT_KEY_BYTES_MAX)?;
     let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     if !plain || key.starts_with('.') {
         let text = format!(
-            "invalid agent_key: {key:?}; \
+            "invalid {field}: {key:?}; \
              allowed: letters, digits, `.`, `_` and `-`, not a `.` at the start"
         );
-        return Err(Rejection::invalid("agent_key", text));
+        return Err(Rejection::invalid(field, text));
     }
     Ok(key)
 }

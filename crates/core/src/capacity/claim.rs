@@ -7,12 +7,13 @@ use crate::agent::Agent;
 use crate::attempt::{self, Attempt};
 use crate::budget;
 use crate::capacity::Instance;
+use crate::capacity::needs::Room;
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::engine::{Link, Push};
 use crate::id::{AttemptId, IncarnationId, RunId, TaskId, WorkerId};
 use crate::input::Input;
 use crate::input::inbox::{self, Next};
-use crate::lease::{self, Can, Lease, Resources, Turn};
+use crate::lease::{self, Can, Lease, Turn};
 use crate::policy::RuntimeType;
 use crate::run::{self, Run, Usage, idle};
 use crate::session::Session;
@@ -54,10 +55,20 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         return idle::make_way(txn, live);
     }
     let agent = txn.known(txn.agent(task.agent_id))?;
-    let Some(chosen) = choose(txn, &agent, &instance)? else { return Ok(()) };
-    if budget::holds(txn, &mut task, &mut instance)? {
+    // Its row may be older than the agent's config (DSP-6).
+    let found = instance.clone();
+    instance.follow(&agent, &task.policy);
+    if instance.room() == 0 {
+        txn.put_instance(instance);
         return Ok(());
     }
+    let chosen = choose(txn, &agent, &instance)?;
+    let (Some(chosen), true) = (chosen, budget::allows(txn, &task, &mut instance)?) else {
+        if instance != found {
+            txn.put_instance(instance);
+        }
+        return budget::settle(txn, task);
+    };
     let mut run = match open_run(txn, &task)? {
         Some(run) => run,
         None => match new_run(txn, &mut task)? {
@@ -68,9 +79,10 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     };
     reserve(txn, &chosen)?;
 
-    // Served last, looked at last: neither a new class nor one that was idle has credit (DSP-2).
-    instance.pass = (instance.pass + 1).max(u64::try_from(txn.now.0).unwrap_or(0));
+    instance.serve(txn.now);
+    let resources = instance.needs.resources;
     txn.put_instance(instance);
+    txn.staged.served.push((workspace.id, workspace.weight));
     session.term += 1;
     let attempt = new_attempt(txn, &run, &chosen, session.term);
     run.attempt_count = attempt.attempt_no;
@@ -97,7 +109,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         stop: None,
         idle_until: None,
         spent: Usage::default(),
-        resources: Resources::default(),
+        resources,
         ended_turns: 0,
         next_chunk: 0,
     };
@@ -154,10 +166,13 @@ fn choose(txn: &Txn<'_>, agent: &Agent, instance: &Instance) -> Decided<Option<C
     let mut best: Option<((bool, u32), Chosen)> = None;
     for (worker_id, connected) in txn.offers.connected() {
         let free = txn.free_slots(worker_id);
-        let fitting = fit(&connected.offer, instance.runtime_type, fallback).filter(|_| free > 0);
+        let asked = instance.needs.runtime_type;
+        let fitting = fit(&connected.offer, asked, fallback).filter(|_| free > 0);
         let Some((runtime, note)) = fitting else { continue };
         let current = txn.worker(worker_id.clone())?.is_some_and(|worker| {
-            worker.incarnation == connected.incarnation && worker.status == Status::Available
+            worker.incarnation == connected.incarnation
+                && worker.status == Status::Available
+                && instance.needs.fits(&Room::of(&connected.offer, worker.reserved, fallback))
         });
         let has_runner = connected.offer.runners.iter().any(|offered| offered == runner);
         let rank = (has_runner, free);

@@ -1,10 +1,13 @@
 //! Why a queued task waits, as a code and in words (DSP-4). A pure reading of rows.
 
-use crate::capacity::{Health, Instance, claim};
+use crate::capacity::needs::{Lack, Room};
+use crate::capacity::{Health, Instance};
 use crate::engine::txn::{Decided, Txn};
+use crate::lease::Resources;
 use crate::session::Session;
 use crate::task::{Parked, State, Task};
 use crate::text::words;
+use crate::time::Timestamp;
 use crate::worker::Offer;
 use crate::workspace::Workspace;
 
@@ -15,6 +18,8 @@ words! {
         SessionBusy => "session_busy",
         InstanceDegraded => "instance_degraded",
         InstanceFull => "instance_full",
+        /// A budget is spent, and nothing is dispatched until there is more.
+        Budget => "budget",
         NoWorker => "no_worker",
         /// Nothing holds it back: it is next in its class's queue.
         Queue => "queue",
@@ -32,9 +37,16 @@ pub struct Around<'a> {
     pub workspace: &'a Workspace,
     pub instance: &'a Instance,
     pub session: &'a Session,
-    /// What the workers that are connected offer.
-    pub offers: &'a [&'a Offer],
+    pub workers: &'a [Worker<'a>],
     pub fallback_runtime: Option<&'a str>,
+}
+
+/// A worker that is connected.
+pub struct Worker<'a> {
+    pub offer: &'a Offer,
+    pub reserved: Resources,
+    /// How many executions it would take; `None`: that is not known here.
+    pub free: Option<u32>,
 }
 
 /// The same within a command, by this server's own connections.
@@ -42,13 +54,19 @@ pub(crate) fn of(txn: &Txn<'_>, task: &Task) -> Decided<Option<WaitingOn>> {
     if task.state != State::Queued {
         return Ok(None);
     }
-    let offers: Vec<&Offer> = txn.offers.connected().map(|(_, worker)| &worker.offer).collect();
+    let connected = txn.offers.connected();
+    let workers = connected.map(|(id, worker)| Worker {
+        offer: &worker.offer,
+        reserved: txn.offers.reserved(id),
+        free: Some(txn.free_slots(id)),
+    });
+    let workers: Vec<Worker<'_>> = workers.collect();
     let session = txn.session(task.workspace_id, task.session_id.clone());
     let around = Around {
         workspace: &txn.known(txn.workspace(task.workspace_id))?,
         instance: &txn.known(txn.instance(task.instance_key.clone()))?,
         session: &txn.known(session)?,
-        offers: &offers,
+        workers: &workers,
         fallback_runtime: txn.config.fallback_runtime.as_deref(),
     };
     Ok(waiting_on(task, &around))
@@ -73,7 +91,8 @@ fn reason(task: &Task, around: &Around<'_>) -> (WaitCode, String) {
         return (WaitCode::NotBefore, "more messages are being collected".to_owned());
     }
     if task.parked == Some(Parked::Timer) {
-        return (WaitCode::NotBefore, "its next attempt is not due yet".to_owned());
+        let at = task.wake_at.map(|at| format!("; it is at {}", shown(at))).unwrap_or_default();
+        return (WaitCode::NotBefore, format!("its next attempt is not due yet{at}"));
     }
     if let Some(live) = around.session.live_run
         && Some(live) != task.target_run_id
@@ -81,26 +100,55 @@ fn reason(task: &Task, around: &Around<'_>) -> (WaitCode, String) {
         let text = format!("the session {:?} has the live run {live}", task.session_id.0);
         return (WaitCode::SessionBusy, text);
     }
-    if instance.status == Health::Degraded {
-        let text = "its class failed too often and is degraded".to_owned();
+    if instance.status == Health::Degraded && instance.room() == 0 {
+        let next = match instance.probe_at {
+            Some(at) => format!("one task of it is tried at {}", shown(at)),
+            None => "one task of it is being tried".to_owned(),
+        };
+        let count = instance.failed_attempts;
+        let text = format!("its class is degraded after {count} failures in a row; {next}");
         return (WaitCode::InstanceDegraded, text);
     }
-    if instance.room() == 0 {
-        let text = format!("its class runs {} of {}", taken(instance), instance.concurrency);
+    if instance.is_full() {
+        let text = format!("its class runs {} of {}", instance.taken(), instance.concurrency);
         return (WaitCode::InstanceFull, text);
     }
-    if around.offers.is_empty() {
-        return (WaitCode::NoWorker, "no worker is connected".to_owned());
+    if let (Some(until), Some(by)) = (instance.held_until, &instance.held_by) {
+        let text = format!("{by}; it is looked at again at {}", shown(until));
+        return (WaitCode::Budget, text);
     }
+    worker(instance, around)
+}
+
+/// Whether any worker could take it, and what is missing.
+fn worker(instance: &Instance, around: &Around<'_>) -> (WaitCode, String) {
+    let needs = &instance.needs;
     let fallback = around.fallback_runtime;
-    let fits = |offer: &Offer| claim::fit(offer, instance.runtime_type, fallback).is_some();
-    if !around.offers.iter().any(|offer| fits(offer)) {
-        let text = format!("no connected worker offers the runtime {}", instance.runtime_type);
+    let whole = |worker: &Worker<'_>| Room::of(worker.offer, Resources::default(), fallback);
+    let lacks: Vec<Option<Lack>> =
+        around.workers.iter().map(|worker| needs.lacks(&whole(worker))).collect();
+    // Of the worker that comes closest.
+    let missing = match lacks.iter().flatten().max() {
+        _ if lacks.contains(&None) => None,
+        None => Some("no worker is connected".to_owned()),
+        Some(Lack::Resources) => {
+            Some(format!("no connected worker has {}", needs.show(Lack::Resources)))
+        }
+        Some(Lack::Pool) => Some(format!("no connected worker is of {}", needs.show(Lack::Pool))),
+        Some(lack) => Some(format!("no connected worker offers {}", needs.show(*lack))),
+    };
+    if let Some(text) = missing {
         return (WaitCode::NoWorker, text);
+    }
+    let is_free = |worker: &Worker<'_>| {
+        worker.free != Some(0) && needs.fits(&Room::of(worker.offer, worker.reserved, fallback))
+    };
+    if !around.workers.iter().any(is_free) {
+        return (WaitCode::NoWorker, "every worker that fits is full".to_owned());
     }
     (WaitCode::Queue, "nothing holds it back; it is taken in its turn".to_owned())
 }
 
-fn taken(instance: &Instance) -> u32 {
-    instance.pending + instance.running + instance.stopping
+fn shown(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| at.to_string())
 }

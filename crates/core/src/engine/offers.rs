@@ -4,9 +4,11 @@
 //! costs a reconnect. A worker counts up what it offers over a connection; it may be given as
 //! long as fewer were given over the same connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::capacity::needs::Room;
 use crate::id::{IncarnationId, WorkerId};
+use crate::lease::Resources;
 use crate::limits;
 use crate::worker::Offer;
 
@@ -27,6 +29,8 @@ pub struct Connected {
 #[derive(Clone, Debug, Default)]
 pub struct Offers {
     workers: BTreeMap<WorkerId, Connected>,
+    /// What the rows of workers that are connected say is reserved, as last seen.
+    reserved: BTreeMap<WorkerId, Resources>,
 }
 
 impl Offers {
@@ -39,6 +43,28 @@ impl Offers {
         if self.workers.get(id).is_some_and(|worker| worker.link == link) {
             self.workers.remove(id);
         }
+    }
+
+    /// The row of a worker was read or written.
+    pub(crate) fn notice(&mut self, id: &WorkerId, reserved: Resources) {
+        if self.reserved.get(id) != Some(&reserved) {
+            self.reserved.insert(id.clone(), reserved);
+        }
+        if self.reserved.len() > 2 * self.workers.len() + NOTICED_MIN {
+            let workers = &self.workers;
+            self.reserved.retain(|id, _| workers.contains_key(id));
+        }
+    }
+
+    pub fn reserved(&self, id: &WorkerId) -> Resources {
+        self.reserved.get(id).copied().unwrap_or_default()
+    }
+
+    /// What the workers that can be given something have free, each room once.
+    pub fn rooms(&self, fallback: Option<&str>) -> Vec<Room> {
+        let free = self.workers.iter().filter(|(_, worker)| worker.free() > 0);
+        let rooms = free.map(|(id, worker)| Room::of(&worker.offer, self.reserved(id), fallback));
+        rooms.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Forgets a connection of another start of the worker's process.
@@ -89,6 +115,9 @@ impl Offers {
         self.workers.values().map(|worker| worker.free() as usize).sum()
     }
 }
+
+/// Rows of workers that are remembered beyond those that are connected.
+const NOTICED_MIN: usize = 64;
 
 impl Connected {
     fn free(&self) -> u32 {

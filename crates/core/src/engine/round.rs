@@ -13,7 +13,7 @@ use crate::command::{Answer, Command};
 use crate::id::{Ids, Seed, TaskId};
 use crate::key::{Key, Loaded, Row, Version};
 use crate::time::Timestamp;
-use crate::{agent, input, retention, run, schedule, task, worker};
+use crate::{agent, budget, capacity, input, retention, run, schedule, task, worker, workspace};
 
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -30,6 +30,8 @@ pub(crate) struct Round {
     decided: usize,
     /// How many new tasks may be claimed in the round that accepts them.
     claims_left: usize,
+    /// The place of its first command among those of its millisecond (see `id::Ids`).
+    first_place: u16,
     pub now: Timestamp,
     pub tries: u32,
     pub reads: Reads,
@@ -46,11 +48,12 @@ pub(crate) enum Step {
 }
 
 impl Round {
-    pub fn new(works: Vec<Work>, claims_max: usize, now: Timestamp) -> Self {
+    pub fn new(works: Vec<Work>, claims_max: usize, now: Timestamp, first_place: u16) -> Self {
         Round {
             works,
             decided: 0,
             claims_left: claims_max,
+            first_place,
             now,
             tries: 0,
             reads: Reads::default(),
@@ -110,6 +113,15 @@ impl Round {
         }
     }
 
+    fn place_of(&self, index: usize) -> u16 {
+        u16::try_from(index).unwrap_or(Ids::PLACES).saturating_add(self.first_place)
+    }
+
+    /// The place after its last command.
+    pub fn end_place(&self) -> u16 {
+        self.place_of(self.works.len())
+    }
+
     /// Decides in order until a row is missing; then asks the rest what they will miss too.
     fn decide_known(
         &mut self,
@@ -120,7 +132,8 @@ impl Round {
         let mut needs = BTreeSet::new();
         for index in self.decided..self.works.len() {
             let work = &self.works[index];
-            let ids = Ids::new(self.now, work.seed);
+            let place = self.place_of(index);
+            let ids = Ids::at(self.now, place, work.seed);
             let reads = &mut self.reads;
             let mut txn = Txn::new(config, offers, self.now, ids, reads, cache, &self.writes);
             match dispatch(&mut txn, &work.command) {
@@ -275,6 +288,27 @@ fn dispatch(txn: &mut Txn<'_>, command: &Command) -> Decided<Answer> {
             Answer::Backfilled(schedule::backfill::decide(txn, *workspace, *id, backfill)?)
         }
         Command::Preview(preview) => Answer::Times(schedule::preview::decide(txn.now, preview)?),
+        Command::CreateWorkspace { create } => {
+            Answer::Workspace(Box::new(workspace::manage::create(txn, create)?))
+        }
+        Command::UpdateWorkspace { workspace, update } => {
+            let updated = workspace::manage::update(txn, *workspace, update)?;
+            Answer::Workspace(Box::new(updated))
+        }
+        Command::UpdateInstance { workspace, key, update } => {
+            Answer::Instance(Box::new(capacity::manage::update(txn, *workspace, key, update)?))
+        }
+        Command::ResetInstance { workspace, key } => {
+            Answer::Instance(Box::new(capacity::manage::reset(txn, *workspace, key)?))
+        }
+        Command::ShowBudget { workspace, agent } => {
+            let standing = budget::account::show(txn, *workspace, agent.as_deref())?;
+            Answer::Standing(Box::new(standing))
+        }
+        Command::ResetBudget { workspace, agent } => {
+            let standing = budget::account::reset(txn, *workspace, agent.as_deref())?;
+            Answer::Standing(Box::new(standing))
+        }
         Command::Hello(hello) => Answer::Orders(worker::hello::decide(txn, hello)?),
         Command::Beat(beat) => match worker::beat::decide(txn, beat)? {
             Some(orders) => Answer::Orders(orders),

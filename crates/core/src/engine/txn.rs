@@ -1,8 +1,8 @@
 //! One command's view of the rows: what it has read, what it wants written.
 //!
 //! **Invariants** Counts are exact by construction: [`Txn::put_task`] and [`Txn::put_lease`] move
-//! the counts of the instance and the session with the row (INV-TASK-1, INV-LEASE-3, INV-CAP-2),
-//! and [`Txn::put_run`] writes the snapshot that a change of status owes (INV-RUN-4).
+//! the counts of the instance and the session with the row (INV-TASK-1, INV-LEASE-3, INV-CAP-2), and
+//! what is reserved on the worker with the lease (INV-WORKER-3); [`Txn::put_run`] writes the snapshot that a change of status owes (INV-RUN-4).
 //!
 //! A read of a row that is not loaded halts the command; the engine loads it and decides again
 //! from the start. Deciding is pure, so doing it twice does no harm.
@@ -29,7 +29,7 @@ use crate::id::{
 use crate::idempotency::Receipt;
 use crate::input::Input;
 use crate::key::{Key, Row, Version};
-use crate::lease::Lease;
+use crate::lease::{Lease, Resources};
 use crate::machine::Illegal;
 use crate::run::{Run, Snapshot};
 use crate::schedule::{Missed, Schedule};
@@ -71,6 +71,8 @@ pub(crate) struct Writes {
     pub pushes: Vec<Push>,
     /// Executions promised to workers, by the connection they are promised over.
     pub promised: BTreeMap<(WorkerId, Link), u32>,
+    /// The workspace of each claimed task, and its weight.
+    pub served: Vec<(WorkspaceId, u32)>,
 }
 
 impl Writes {
@@ -81,6 +83,7 @@ impl Writes {
         }
         self.trims.extend(later.trims);
         self.pushes.extend(later.pushes);
+        self.served.extend(later.served);
         for (worker, count) in later.promised {
             *self.promised.entry(worker).or_default() += count;
         }
@@ -289,6 +292,38 @@ impl Txn<'_> {
         self.leases(find, |lease| lease.is_idle() && lease.instance_key == instance)
     }
 
+    /// The classes that a search finds and those of this round, as they are by now.
+    pub fn classes(&self, find: Find, fits: impl Fn(&Instance) -> bool) -> Decided<Vec<Instance>> {
+        let Found::Classes(found) = self.find(find)? else {
+            unreachable!("a search is answered in kind")
+        };
+        let mut keys: BTreeSet<String> = found.into_iter().collect();
+        for (_, row) in self.written() {
+            if let Row::Instance(instance) = row {
+                keys.insert(instance.key.clone());
+            }
+        }
+        let mut classes = Vec::with_capacity(keys.len());
+        for key in keys {
+            classes.extend(self.instance(key)?.filter(&fits));
+        }
+        Ok(classes)
+    }
+
+    /// Every workspace by its number, also those of this round.
+    pub fn workspaces(&self) -> Decided<BTreeMap<WorkspaceId, String>> {
+        let Found::Workspaces(found) = self.find(Find::Workspaces)? else {
+            unreachable!("a search is answered in kind")
+        };
+        let mut workspaces: BTreeMap<WorkspaceId, String> = found.into_iter().collect();
+        for (_, row) in self.written() {
+            if let Row::Workspace(workspace) = row {
+                workspaces.insert(workspace.id, workspace.key.clone());
+            }
+        }
+        Ok(workspaces)
+    }
+
     /// The leases that a search finds and those of this round, as they are by now.
     fn leases(&self, find: Find, fits: impl Fn(&Lease) -> bool) -> Decided<Vec<Lease>> {
         let Found::Leases(found) = self.find(find)? else {
@@ -329,6 +364,12 @@ impl Txn<'_> {
         rows.filter_map(|(key, row)| Some((key, row.as_deref()?)))
     }
 
+    /// All that this round has written, for kinds of which few are written.
+    fn written(&self) -> impl Iterator<Item = (&Key, &Row)> {
+        let ends = Key::Workspace(WorkspaceId(0))..=Key::Account(WorkspaceId(u64::MAX), None);
+        self.of_round(ends)
+    }
+
     /// A task of the workspace, or `task_not_found`.
     pub fn task_in(&self, workspace: WorkspaceId, id: TaskId) -> Decided<Task> {
         let task = self.task(id)?.filter(|task| task.workspace_id == workspace);
@@ -340,6 +381,15 @@ impl Txn<'_> {
     pub fn run_in(&self, workspace: WorkspaceId, id: RunId) -> Decided<Run> {
         let run = self.run(id)?.filter(|run| run.workspace_id == workspace);
         run.ok_or_else(|| Rejection::new(Code::RunNotFound, format!("there is no run {id}")).into())
+    }
+
+    pub fn put_workspace(&mut self, mut workspace: Workspace) {
+        workspace.updated_at = self.now;
+        self.put(Key::Workspace(workspace.id), Row::Workspace(workspace));
+    }
+
+    pub fn put_account(&mut self, key: (WorkspaceId, Option<AgentId>), account: Account) {
+        self.put(Key::Account(key.0, key.1), Row::Account(account));
     }
 
     pub fn put_agent(&mut self, agent: Agent) {
@@ -418,11 +468,19 @@ impl Txn<'_> {
             i64::from(test(after)) - i64::from(before.is_some_and(test))
         };
         let (queued, parked, waits) = (step(&queued), step(&parked), step(&waits));
-        if queued != 0 || parked != 0 {
+        let ready = |task: Option<&Task>| task.filter(|task| task.is_ready()).map(|t| t.priority);
+        let (was_ready, is_ready) = (ready(before), ready(Some(after)));
+        if queued != 0 || parked != 0 || was_ready != is_ready {
             let mut instance = self.known(self.instance(after.instance_key.clone()))?;
             instance.queued = moved(instance.queued, queued);
             instance.parked = moved(instance.parked, parked);
-            let makes_room = queued > parked && instance.room() == 0 && instance.idle > 0;
+            for (priority, step) in [(was_ready, -1), (is_ready, 1)] {
+                if let Some(priority) = priority {
+                    let count = &mut instance.ready[priority as usize];
+                    *count = moved(*count, step);
+                }
+            }
+            let makes_room = queued > parked && instance.is_full() && instance.idle > 0;
             let key = instance.key.clone();
             self.put_instance(instance);
             if makes_room {
@@ -459,15 +517,24 @@ impl Txn<'_> {
     fn count_lease(&mut self, before: Option<&Lease>, after: &Lease) -> Decided<()> {
         let was = before.map(|before| before.state);
         let idle = i64::from(after.is_idle()) - i64::from(before.is_some_and(Lease::is_idle));
-        if was == Some(after.state) && idle == 0 {
-            return Ok(());
+        if was != Some(after.state) || idle != 0 {
+            let mut instance = self.known(self.instance(after.instance_key.clone()))?;
+            if was != Some(after.state) {
+                instance.recount(was, Some(after.state));
+            }
+            instance.idle = moved(instance.idle, idle);
+            self.put_instance(instance);
         }
-        let mut instance = self.known(self.instance(after.instance_key.clone()))?;
-        if was != Some(after.state) {
-            instance.recount(was, Some(after.state));
+        let takes = |lease: &Lease| match lease.state.is_ended() {
+            true => Resources::default(),
+            false => lease.resources,
+        };
+        let (had, has) = (before.map(takes).unwrap_or_default(), takes(after));
+        if had != has {
+            let mut worker = self.known(self.worker(after.worker_id.clone()))?;
+            worker.reserved = worker.reserved.minus(had).plus(has);
+            self.put_worker(worker);
         }
-        instance.idle = moved(instance.idle, idle);
-        self.put_instance(instance);
         Ok(())
     }
 

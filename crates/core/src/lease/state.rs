@@ -38,6 +38,11 @@ impl State {
             _ => return illegal!("lease", self, event),
         })
     }
+
+    /// It is over, and counts for nothing.
+    pub fn is_ended(self) -> bool {
+        matches!(self, State::Released | State::Expired)
+    }
 }
 
 table!("lease", State, Event);

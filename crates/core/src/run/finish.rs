@@ -6,6 +6,7 @@ use serde_json::json;
 use super::outcome::{Cause, Failure, Outcome, outcome};
 use super::{Run, Status, live, state::Event};
 use crate::attempt;
+use crate::budget;
 use crate::capacity::claim::{detail, wake_waiter};
 use crate::capacity::health;
 use crate::engine::txn::{Decided, Txn, legal};
@@ -27,6 +28,7 @@ pub(crate) fn finish(
     let mut task = txn.known(txn.task(lease.task_id))?;
     let mut run = txn.known(txn.run(lease.run_id))?;
     run.live_attempt_id = None;
+    budget::unfinished(txn, &mut task, &mut run, &lease)?;
     let text = shortened(text, limits::TEXT_BYTES_MAX);
     let stop = match lease.stop {
         _ if task.cancel_requested_at.is_some() => Some(Stop::Cancel),
@@ -51,7 +53,7 @@ pub(crate) fn finish(
     lease.state = legal(lease.state.next(event));
     txn.put_lease(lease.clone())?;
     if !excused {
-        health::ended(txn, &lease.instance_key, &outcome)?;
+        health::ended(txn, &lease, &outcome)?;
     }
     live::fall_back(txn, &lease, &mut task, &lease.steers, "process_ended")?;
 
@@ -158,6 +160,7 @@ fn end_run(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, outcome: &Outcome) 
             let reason = match outcome.event {
                 Event::Cancel if task.cancel_requested_at.is_some() => "cancelled",
                 Event::Cancel => "interrupted",
+                _ if outcome.failure == Some(Failure::Budget) => "budget",
                 _ => "run_failed",
             };
             submit::settle(txn, input, input::Outcome::Dropped, Some(reason));
@@ -217,8 +220,17 @@ fn free_session(txn: &mut Txn<'_>, task: &Task) -> Decided<()> {
 
 /// Ends a run that has no live lease: it waited for its next attempt when it was cancelled.
 pub(crate) fn cancel_idle(txn: &mut Txn<'_>, task: &mut Task, run: Run) -> Decided<()> {
-    let outcome = Outcome::cancelled();
-    end_run(txn, task, run, &outcome)?;
+    end_idle(txn, task, run, &Outcome::cancelled())
+}
+
+/// Ends a run that waits for its next attempt.
+pub(crate) fn end_idle(
+    txn: &mut Txn<'_>,
+    task: &mut Task,
+    run: Run,
+    outcome: &Outcome,
+) -> Decided<()> {
+    end_run(txn, task, run, outcome)?;
     free_session(txn, task)
 }
 

@@ -108,7 +108,7 @@ impl Outcome {
         Outcome { event, failure: None, error: None, waiting_for_input: false }
     }
 
-    fn failed(failure: Failure, error: String) -> Self {
+    pub(crate) fn failed(failure: Failure, error: String) -> Self {
         let event = match failure {
             Failure::Timeout => Event::TimeOut,
             _ => Event::Fail,

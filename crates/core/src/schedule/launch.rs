@@ -115,6 +115,7 @@ fn request(schedule: &Schedule, session_id: SessionId, idempotency_key: Option<S
         priority: schedule.priority,
         priority_given: false,
         details,
+        budget: None,
         attachments: Vec::new(),
         body_hash: body.end(),
         schedule_id: Some(schedule.id),

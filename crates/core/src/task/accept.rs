@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Details, Priority, State, Task};
 use crate::agent::Agent;
+use crate::budget::Budget;
 use crate::capacity::Instance;
 use crate::capacity::waiting::{self, WaitingOn};
 use crate::code::{Code, Rejection};
@@ -41,6 +42,8 @@ pub struct Accept {
     pub spawned_by: Option<String>,
     pub priority: Option<String>,
     pub dir: Option<String>,
+    /// What the task may spend in all: `max_usd`, `max_tokens`, `max_turns`.
+    pub budget: Option<Map<String, Value>>,
 }
 
 /// What a command became.
@@ -67,7 +70,9 @@ pub(crate) struct Request {
     pub priority: Priority,
     pub priority_given: bool,
     pub details: Details,
+    pub budget: Option<Budget>,
     pub attachments: Vec<Value>,
+    /// What is told apart under one idempotency key (ACC-4).
     pub body_hash: String,
     /// The schedule that fires it.
     pub schedule_id: Option<ScheduleId>,
@@ -187,7 +192,7 @@ fn create(
         parked: None,
         wake_at: None,
         schedule_id: request.schedule_id,
-        budget: None,
+        budget: request.budget,
         usage: Usage::default(),
         turn_count: 0,
         cancel_requested_at: None,
@@ -228,14 +233,13 @@ fn ensure_instance(
     let mut instance = match txn.instance(key.to_owned())? {
         Some(instance) => instance,
         None => {
-            let mut instance = Instance::new(key.to_owned(), agent, txn.now);
+            let mut instance = Instance::new(key.to_owned(), agent, policy, txn.now);
             instance.lane = lane.map(str::to_owned);
-            instance.runtime_type = policy.runtime_type;
             instance
         }
     };
     // The agent's config may have changed since the class was used last (DSP-6).
-    instance.concurrency = agent.concurrency();
+    instance.follow(agent, policy);
     txn.put_instance(instance);
     Ok(())
 }
@@ -273,6 +277,9 @@ fn follow_up(
     }
     if request.details.dir.is_some() && request.details.dir != task.details.dir {
         return Err(conflict("dir").into());
+    }
+    if request.budget.is_some() && request.budget != task.budget {
+        return Err(conflict("budget").into());
     }
     let submit = input::submit::Submission {
         message: request.message,
@@ -325,7 +332,11 @@ fn parse(accept: &Accept) -> Result<(String, Request), Rejection> {
     let policy = policy::merge(&Policy::default(), &patch, Source::Command)?;
     let priority = parse_priority(accept.priority.as_deref())?;
     check_attachments(&accept.attachments)?;
-    let request = Request {
+    let budget = match &accept.budget {
+        Some(given) => Budget::parse("budget", given, false)?,
+        None => None,
+    };
+    let mut request = Request {
         message,
         idempotency_key,
         session_id: session_id.map(SessionId),
@@ -335,10 +346,12 @@ fn parse(accept: &Accept) -> Result<(String, Request), Rejection> {
         priority,
         priority_given: trimmed(accept.priority.clone()).is_some(),
         details: parse_details(accept, timeout_ms)?,
+        budget,
         attachments: accept.attachments.clone(),
-        body_hash: receipt_hash(accept),
+        body_hash: String::new(),
         schedule_id: None,
     };
+    request.body_hash = receipt_hash(&request);
     Ok((agent, request))
 }
 
@@ -449,50 +462,86 @@ pub(crate) fn check_attachments(attachments: &[Value]) -> Result<(), Rejection> 
     Ok(())
 }
 
-/// The hash of what was asked for, after normalisation and without the key itself.
-fn receipt_hash(accept: &Accept) -> String {
+/// The hash of what was asked for, with every default in its place and without the key itself: a
+/// body that writes a default out is the same as one that leaves it away (ACC-4).
+fn receipt_hash(request: &Request) -> String {
+    let Request { message, session_id, policy, details, .. } = request;
+    let Details {
+        session_key,
+        hook_id,
+        timeout_ms,
+        lane,
+        extra_system_prompt,
+        input_provenance,
+        deliver,
+        label,
+        spawned_by,
+        routing,
+        dir,
+    } = details;
     let mut hash = BodyHash::new("command");
-    let policy = accept.policy.clone().unwrap_or_default();
+    hash.field("message", Some(message));
+    hash.field("session_id", session_id.as_ref().map(|session| session.0.as_str()));
     let texts = [
-        ("message", &accept.message),
-        ("session_id", &accept.session_id),
-        ("session_key", &accept.session_key),
-        ("lane", &accept.lane),
-        ("extra_system_prompt", &accept.extra_system_prompt),
-        ("label", &accept.label),
-        ("spawned_by", &accept.spawned_by),
-        ("priority", &accept.priority),
-        ("dir", &accept.dir),
-        ("policy.host", &policy.host),
-        ("policy.security", &policy.security),
-        ("policy.ask", &policy.ask),
-        ("policy.runtime_type", &policy.runtime_type),
-        ("policy.workspace_access", &policy.workspace_access),
+        ("session_key", session_key),
+        ("lane", lane),
+        ("extra_system_prompt", extra_system_prompt),
+        ("label", label),
+        ("spawned_by", spawned_by),
+        ("dir", dir),
     ];
     for (name, text) in texts {
-        let text = text.as_deref().map(str::trim).filter(|text| !text.is_empty());
-        hash.field(name, text);
-    }
-    let number = |value: Option<i64>| value.map(|value| value.to_string());
-    let retry = policy.retry.unwrap_or_default();
-    let scalars = [
-        ("hook_id", accept.hook_id.map(|id| id.to_string())),
-        ("deliver", accept.deliver.map(|flag| flag.to_string())),
-        ("timeout_ms", number(accept.timeout_ms)),
-        ("policy", accept.policy.as_ref().map(|_| String::new())),
-        ("policy.network_enabled", policy.network_enabled.map(|flag| flag.to_string())),
-        ("policy.interactive", policy.interactive.map(|flag| flag.to_string())),
-        ("policy.retry.max_attempts", number(retry.max_attempts)),
-        ("policy.retry.delay_ms", number(retry.delay_ms)),
-    ];
-    for (name, text) in scalars {
         hash.field(name, text.as_deref());
     }
-    hash.object("policy.resources", policy.resources.as_ref());
-    hash.object("input_provenance", accept.input_provenance.as_ref());
-    hash.object("routing", Some(&accept.routing));
-    hash.list("attachments", &accept.attachments);
+    hash.field("priority", Some(request.priority.as_str()));
+    hash.field("timeout_ms", Some(&timeout_ms.to_string()));
+    hash.field("hook_id", hook_id.map(|id| id.to_string()).as_deref());
+    hash.field("deliver", deliver.map(|flag| flag.to_string()).as_deref());
+    hash_policy(&mut hash, policy);
+    let limits = request.budget.map(|budget| {
+        let Budget { max_micro_usd, max_tokens, max_turns, period: _ } = budget;
+        format!("{max_micro_usd:?} {max_tokens:?} {max_turns:?}")
+    });
+    hash.field("budget", limits.as_deref());
+    hash.object("input_provenance", input_provenance.as_ref());
+    hash.object("routing", Some(routing));
+    hash.list("attachments", &request.attachments);
     hash.end()
+}
+
+/// The effective policy, whichever of its fields were given.
+fn hash_policy(hash: &mut BodyHash, policy: &Policy) {
+    let Policy {
+        host,
+        security,
+        ask,
+        runtime_type,
+        workspace_access,
+        network_enabled,
+        interactive,
+        resources,
+        retry,
+        sources: _,
+    } = policy;
+    let words = [
+        ("policy.host", host.as_str()),
+        ("policy.security", security.as_str()),
+        ("policy.ask", ask.as_str()),
+        ("policy.runtime_type", runtime_type.as_str()),
+        ("policy.workspace_access", workspace_access.as_str()),
+    ];
+    for (name, word) in words {
+        hash.field(name, Some(word));
+    }
+    hash.field("policy.network_enabled", Some(&network_enabled.to_string()));
+    hash.field("policy.interactive", Some(&interactive.to_string()));
+    hash.field("policy.retry.max_attempts", Some(&retry.max_attempts.to_string()));
+    hash.field("policy.retry.delay_ms", Some(&retry.delay_ms.to_string()));
+    for name in ["cpu", "memory", "gpu"] {
+        // 2000 and 2000.0 are one number (POL-2).
+        let number = resources.get(name).and_then(Value::as_f64).map(|number| number.to_string());
+        hash.field(&format!("policy.resources.{name}"), number.as_deref());
+    }
 }
 
 /// The rows that a command will want, as far as they can be told without reading any.

@@ -55,6 +55,8 @@ pub(crate) fn decide(txn: &mut Txn<'_>, hello: &Hello) -> Decided<Orders> {
             finish(txn, lease, &Cause::Lost, "its worker started anew")?;
         }
     }
+    // What is lost has given back what it took.
+    let reserved = txn.worker(id.clone())?.map(|worker| worker.reserved).unwrap_or_default();
     txn.put_worker(Worker {
         id: id.clone(),
         incarnation: hello.writer.incarnation,
@@ -63,6 +65,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, hello: &Hello) -> Decided<Orders> {
         until: Some(txn.now + limits::LEASE),
         renewal: before.as_ref().map_or(1, |worker| worker.renewal + 1),
         grant_count: before.as_ref().map_or(0, |worker| worker.grant_count),
+        reserved,
         connected_at: txn.now,
         updated_at: txn.now,
     });

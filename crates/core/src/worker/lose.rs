@@ -31,10 +31,12 @@ pub(crate) fn goodbye(txn: &mut Txn<'_>, writer: &Writer) -> Decided<()> {
     }
 }
 
-fn lose(txn: &mut Txn<'_>, mut worker: Worker, why: &str) -> Decided<()> {
+fn lose(txn: &mut Txn<'_>, worker: Worker, why: &str) -> Decided<()> {
     for lease in txn.leases_of(&worker.id)? {
         finish(txn, lease, &Cause::Lost, why)?;
     }
+    // What its leases took was given back on the row.
+    let mut worker = txn.known(txn.worker(worker.id))?;
     worker.status = Status::Offline;
     worker.until = None;
     worker.renewal += 1;

@@ -146,7 +146,7 @@ fn max_concurrency_counts_for_classes_that_are_new() {
             > accept B lane=night
               B is queued, B.1 queued
             > concurrency A
-              of 1: queued 1 parked 0 pending 0 running 0 stopping 0 claims 0
+              of 3: queued 1 parked 0 pending 0 running 0 stopping 0 claims 0
             > concurrency B
               of 3: queued 1 parked 0 pending 0 running 0 stopping 0 claims 0
             > update a max=0

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use hostler_core::capacity::Instance;
 use hostler_core::capacity::claim::Assignment;
 use hostler_core::command::Answer;
 use hostler_core::engine::{Push, PushKind, Refused};
@@ -213,6 +214,15 @@ impl Script {
             Ok(Answer::Schedule(schedule)) => self.shown_schedule(&schedule),
             Ok(Answer::Backfilled(filled)) => self.shown_filled(&filled),
             Ok(Answer::Times(times)) => times.join(" "),
+            Ok(Answer::Workspace(workspace)) => {
+                let (id, paused, weight) = (workspace.id, workspace.paused, workspace.weight);
+                format!("workspace {} is {id}, paused {paused}, weight {weight}", workspace.key)
+            }
+            Ok(Answer::Instance(instance)) => shown_instance(&instance),
+            Ok(Answer::Standing(standing)) => match standing.account {
+                Some(account) => format!("spent {:?}, turns {}", account.usage, account.turns),
+                None => "nothing is counted".to_owned(),
+            },
             Ok(Answer::Orders(orders)) => shown_orders(&orders),
             Ok(Answer::UnknownWorker) => "unknown worker".to_owned(),
             Ok(Answer::Verdicts(verdicts)) => {
@@ -392,6 +402,29 @@ impl Script {
     pub fn rows(&self, query: &Query) -> Vec<Row> {
         self.store.scan(query).expect("the memory keeper always scans").rows
     }
+}
+
+/// Its health, and what a person may set.
+fn shown_instance(instance: &Instance) -> String {
+    let mut text = format!(
+        "{} after {} of {} failures, {} at once, weight {}",
+        instance.status,
+        instance.failed_attempts,
+        instance.failed_attempt_threshold,
+        instance.concurrency,
+        instance.weight,
+    );
+    if let Some(at) = instance.probe_at {
+        let _ = write!(text, ", tried at {}", at.0);
+    }
+    if let (Some(until), Some(by)) = (instance.held_until, &instance.held_by) {
+        let _ = write!(text, ", held until {}: {by}", until.0);
+    }
+    for change in &instance.history {
+        let _ =
+            write!(text, " | {} {} -> {}: {}", change.at.0, change.from, change.to, change.reason);
+    }
+    text
 }
 
 fn shown_orders(orders: &Orders) -> String {

@@ -9,7 +9,7 @@ use hostler_core::input::submit::Target;
 use hostler_core::key::Row;
 use hostler_store::Query as List;
 use hostler_wire::convert;
-use hostler_wire::json::{self, InputList, ListRows, Problem, SendInput};
+use hostler_wire::json::{self, InputList, Paged, Problem, SendInput};
 
 use super::App;
 use super::body::{self, Json, Query};
@@ -82,7 +82,7 @@ async fn send(
 /// The inputs of a task, in the order of their coming.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/tasks/{id}/inputs", tag = "inputs",
-    params(("workspace" = String, Path), ("id" = String, Path), ListRows),
+    params(("workspace" = String, Path), ("id" = String, Path), Paged),
     responses(
         (status = 200, body = InputList),
         (status = "default", body = Problem, content_type = "application/problem+json"))
@@ -91,7 +91,7 @@ pub async fn list_of_task(
     State(app): State<App>,
     InWorkspace(workspace): InWorkspace,
     Path((_, id)): Path<(String, String)>,
-    Query(query): Query<ListRows>,
+    Query(query): Query<Paged>,
 ) -> Result<axum::Json<InputList>, Fault> {
     let limit = body::limit(query.limit)?;
     let after = body::cursor(query.cursor.as_deref())?;

@@ -13,7 +13,7 @@ use hostler_store::query::RunFilter;
 use hostler_wire::convert::{self, Original};
 use hostler_wire::json::stream::RunEventList;
 use hostler_wire::json::{
-    self, AttemptList, Interaction, ListRows, ListRuns, Problem, RunList, RunMoved, Snapshot,
+    self, AttemptList, Interaction, ListRuns, Paged, Problem, RunList, RunMoved, Snapshot,
     SnapshotList,
 };
 use serde::Deserialize;
@@ -117,7 +117,7 @@ pub async fn attempts(
 /// The statuses that a run has had, one snapshot for each change (RUN-10), by `seq`.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/runs/{id}/snapshots", tag = "runs",
-    params(("workspace" = String, Path), ("id" = String, Path), ListRows),
+    params(("workspace" = String, Path), ("id" = String, Path), Paged),
     responses(
         (status = 200, body = SnapshotList),
         (status = "default", body = Problem, content_type = "application/problem+json"))
@@ -126,7 +126,7 @@ pub async fn snapshots(
     State(app): State<App>,
     InWorkspace(workspace): InWorkspace,
     Path((_, id)): Path<(String, String)>,
-    Query(query): Query<ListRows>,
+    Query(query): Query<Paged>,
 ) -> Result<axum::Json<SnapshotList>, Fault> {
     let limit = body::limit(query.limit)?;
     let after_seq = body::cursor(query.cursor.as_deref())?.unwrap_or(0);

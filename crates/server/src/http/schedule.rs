@@ -10,7 +10,7 @@ use hostler_core::schedule::Schedule;
 use hostler_store::Query as List;
 use hostler_wire::convert;
 use hostler_wire::json::{
-    self, BackfillSchedule, CreateSchedule, ListMissed, ListSchedules, PreviewSchedule, Problem,
+    self, BackfillSchedule, CreateSchedule, ListSchedules, Paged, PreviewSchedule, Problem,
     TriggerSchedule, UpdateSchedule,
 };
 
@@ -205,7 +205,7 @@ pub async fn backfill(
 /// The ticks of a schedule that did not fire, the last ones first.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/schedules/{id}/missed", tag = "schedules",
-    params(("workspace" = String, Path), ("id" = String, Path), ListMissed),
+    params(("workspace" = String, Path), ("id" = String, Path), Paged),
     responses(
         (status = 200, body = json::MissedList),
         (status = "default", body = Problem, content_type = "application/problem+json"))
@@ -214,7 +214,7 @@ pub async fn missed(
     State(app): State<App>,
     InWorkspace(workspace): InWorkspace,
     Path((_, id)): Path<(String, String)>,
-    Query(query): Query<ListMissed>,
+    Query(query): Query<Paged>,
 ) -> Result<axum::Json<json::MissedList>, Fault> {
     let limit = body::limit(query.limit)?;
     let before = match query.cursor.as_deref().filter(|text| !text.is_empty()) {

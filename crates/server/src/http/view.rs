@@ -15,7 +15,8 @@ use hostler_core::key::{Key, Row};
 use hostler_core::run::Run;
 use hostler_core::schedule::Schedule;
 use hostler_core::task::{State, Task};
-use hostler_core::worker::{Offer, Status};
+use hostler_core::worker::{Status, Worker};
+use hostler_core::workspace::Workspace;
 use hostler_store::{LogRange, Page, Query, Sequenced, Store};
 use hostler_wire::convert::{self, Claim};
 use hostler_wire::json;
@@ -80,7 +81,7 @@ impl View {
         if let Some(id) = self.known_workspace(key) {
             return Ok(Some(id));
         }
-        let page = self.scan(Query::Workspaces).await?;
+        let page = self.scan(Query::Workspaces { after: None, limit: usize::MAX }).await?;
         let mut found = BTreeMap::new();
         for row in page.rows {
             if let Row::Workspace(workspace) = row {
@@ -198,19 +199,19 @@ impl View {
             }
         }
         let waits = tasks.iter().any(|task| task.state == State::Queued);
-        let offers = if waits { self.offers().await? } else { Vec::new() };
+        let workers = if waits { self.live_workers().await? } else { Vec::new() };
         let rows = self.rows(keys).await?;
         let show = |task: &Task| {
             let first = match rows.get(&Key::Input(task.first_input_id)) {
                 Some(Row::Input(input)) => Some(input),
                 _ => None,
             };
-            convert::task(task, first, self.waiting_on(task, &rows, &offers))
+            convert::task(task, first, self.waiting_on(task, &rows, &workers))
         };
         Ok(tasks.iter().map(show).collect())
     }
 
-    fn waiting_on(&self, task: &Task, rows: &Rows, offers: &[Offer]) -> Option<json::WaitingOn> {
+    fn waiting_on(&self, task: &Task, rows: &Rows, live: &[Worker]) -> Option<json::WaitingOn> {
         let session = Key::Session(task.workspace_id, task.session_id.clone());
         let (
             Some(Row::Workspace(workspace)),
@@ -224,20 +225,32 @@ impl View {
         else {
             return None;
         };
-        let offers: Vec<&Offer> = offers.iter().collect();
+        let workers = live.iter().map(|worker| waiting::Worker {
+            offer: &worker.offer,
+            reserved: worker.reserved,
+            free: None,
+        });
+        let workers: Vec<_> = workers.collect();
         let fallback_runtime = self.fallback_runtime.as_deref();
-        let around = Around { workspace, instance, session, offers: &offers, fallback_runtime };
+        let around = Around { workspace, instance, session, workers: &workers, fallback_runtime };
         waiting::waiting_on(task, &around).map(Into::into)
     }
 
-    /// What the workers that are connected offer.
-    async fn offers(&self) -> Result<Vec<Offer>, Fault> {
-        let page = self.scan(Query::Workers).await?;
+    /// The workers that take work.
+    async fn live_workers(&self) -> Result<Vec<Worker>, Fault> {
+        let page = self.scan(Query::Workers { after: None, limit: usize::MAX }).await?;
         let live = page.rows.into_iter().filter_map(|row| match row {
-            Row::Worker(worker) if worker.status == Status::Available => Some(worker.offer),
+            Row::Worker(worker) if worker.status == Status::Available => Some(worker),
             _ => None,
         });
         Ok(live.collect())
+    }
+
+    pub async fn whole_workspace(&self, id: WorkspaceId) -> Result<Workspace, Fault> {
+        match self.row(Key::Workspace(id)).await? {
+            Some(Row::Workspace(workspace)) => Ok(workspace),
+            _ => Err(Fault::new(Code::WorkspaceNotFound, format!("there is no workspace {id}"))),
+        }
     }
 
     pub async fn run_json(&self, run: Run) -> Result<json::Run, Fault> {

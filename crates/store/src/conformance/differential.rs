@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hostler_core::attempt;
 use hostler_core::batch::{Batch, Find, Found, Write};
 use hostler_core::capacity::Health;
+use hostler_core::capacity::needs::Room;
 use hostler_core::id::{Ids, WorkspaceId};
 use hostler_core::input;
 use hostler_core::key::{Key, Row};
@@ -37,13 +38,16 @@ const WANTED: &[&str] = &[
     "append of a gap",
     "broken relation",
     "conflict",
+    "find classes",
     "find due",
     "find due cut",
+    "find held classes",
     "find leases",
     "find ready",
     "find rested",
     "find schedules",
     "find waiters",
+    "find workspaces",
     "insert",
     "list of agents",
     "list of attempts",
@@ -224,6 +228,7 @@ fn random_row(dice: &mut Dice) -> (&'static str, Key, Row) {
         0 => ("workspace", {
             let mut row = workspace(1 + number % 3);
             row.paused = dice.one_in(8);
+            row.weight = 1 + dice.below(3) as u32;
             Row::Workspace(row)
         }),
         1 => ("agent", {
@@ -303,7 +308,7 @@ fn ended(is_terminal: bool, dice: &mut Dice) -> Option<Timestamp> {
 fn random_task(dice: &mut Dice, number: u64) -> Task {
     let mut row = task(number);
     row.workspace_id = WorkspaceId(1 + number % 2);
-    row.agent_id = agent_id(number % 3);
+    row.agent_id = agent_id(number % 4 % 3);
     row.session_id = session_id(number % 4);
     row.instance_key = instance_key(dice.below(4));
     let state = dice.of(task::State::ALL);
@@ -333,39 +338,66 @@ fn random_instance(dice: &mut Dice, number: u64) -> Row {
     let mut row = instance(number % 4);
     row.workspace_id = WorkspaceId(1 + number % 2);
     row.key = instance_key(number % 4);
-    row.runtime_type = dice.of(RuntimeType::ALL);
+    row.needs.runtime_type = dice.of(RuntimeType::ALL);
+    row.needs.pool = dice.of(&["default", "gpu"]).to_owned();
+    row.needs.resources.cpu_millis = dice.below(3) * 1_000;
+    row.agent_id = agent_id(number % 4 % 3);
     let status = dice.of(Health::ALL);
     row.status = dice.of(&[Health::Healthy, Health::Healthy, status]);
     row.concurrency = dice.below(4) as u32;
     (row.queued, row.parked) = (dice.below(3) as u32, dice.below(2) as u32);
     (row.pending, row.pass) = (dice.below(2) as u32, dice.below(4));
+    row.weight = 1 + dice.below(3) as u32;
+    row.served = dice.below(u64::from(row.weight)) as u32;
+    row.ready = [(); 4].map(|()| dice.below(3) as u32);
+    row.probe_at = dice.some(4, Timestamp(3)).filter(|_| row.status == Health::Degraded);
+    row.held_until = dice.some(5, Timestamp(4));
     Row::Instance(row)
+}
+
+fn random_room(dice: &mut Dice) -> Room {
+    let types: [&[RuntimeType]; 3] =
+        [RuntimeType::ALL, &[RuntimeType::Gvisor], &[RuntimeType::Runc]];
+    let cpu_millis = dice.below(3) * 1_000;
+    Room {
+        pool: dice.of(&["default", "gpu"]).to_owned(),
+        runtime_types: dice.of(&types).to_vec(),
+        cpu_millis: dice.some(2, cpu_millis),
+        ..room()
+    }
 }
 
 fn find(one: &dyn Store, other: &dyn Store, dice: &mut Dice, seen: &mut Seen, context: &str) {
     let limit = dice.below(6) as usize;
-    let find = match dice.below(6) {
+    let find = match dice.below(10) {
         0 => {
-            let types: [&[RuntimeType]; 3] =
-                [RuntimeType::ALL, &[RuntimeType::Gvisor], &[RuntimeType::Runc]];
-            Find::Ready { runtime_types: dice.of(&types).to_vec(), limit }
+            let rooms = (0..dice.below(3)).map(|_| random_room(dice)).collect();
+            Find::Ready { rooms, limit, after: WorkspaceId(dice.below(4)) }
         }
         1 => Find::Due { now: dice.time(), limit },
         2 => Find::Leases { worker: worker_id(dice.below(3)) },
         3 => Find::Schedules { agent: agent_id(dice.below(3)), limit },
         4 => Find::Rested { until: dice.time(), limit },
+        5 => Find::Classes { agent: agent_id(dice.below(3)) },
+        6 => Find::Held { workspace: dice.workspace() },
+        7 => Find::Workspaces,
         _ => Find::Waiters { workspace: dice.workspace(), session: session_id(dice.below(4)) },
     };
     let (left, right) = (super::found(one, find.clone()), super::found(other, find.clone()));
     assert_eq!(left, right, "{context}: {find:?}");
     match &left {
-        Found::Ready(tasks) if !tasks.is_empty() => seen.note("find ready"),
+        Found::Ready(ready) if !ready.candidates.is_empty() => seen.note("find ready"),
         Found::Due { due, next } if due.len() > 1 => {
             seen.note("find due");
             if matches!((&find, next), (Find::Due { now, .. }, Some(next)) if next <= now) {
                 seen.note("find due cut");
             }
         }
+        Found::Classes(classes) if !classes.is_empty() => match find {
+            Find::Held { .. } => seen.note("find held classes"),
+            _ => seen.note("find classes"),
+        },
+        Found::Workspaces(workspaces) if workspaces.len() > 1 => seen.note("find workspaces"),
         Found::Leases(leases) if !leases.is_empty() => seen.note("find leases"),
         Found::Schedules(schedules) if !schedules.is_empty() => seen.note("find schedules"),
         Found::Rested(tasks) if !tasks.is_empty() => seen.note("find rested"),
@@ -415,8 +447,14 @@ fn random_query(dice: &mut Dice) -> (&'static str, Query) {
             let after = dice.some(2, cursor);
             ("list of inputs", Query::Inputs { task: task_id(1 + number % 3), after, limit })
         }
-        7 => ("list of instances", Query::Instances { workspace }),
-        8 => ("list of workers", Query::Workers),
+        7 => {
+            let after = dice.some(2, instance_key(number % 4));
+            ("list of instances", Query::Instances { workspace, after, limit })
+        }
+        8 => {
+            let after = dice.some(2, worker_id(number));
+            ("list of workers", Query::Workers { after, limit })
+        }
         9 => {
             let after = dice.some(2, schedule_id(number).0);
             ("list of schedules", Query::Schedules { workspace, agent, after, limit })
@@ -426,7 +464,10 @@ fn random_query(dice: &mut Dice) -> (&'static str, Query) {
             let schedule = schedule_id(dice.below(2));
             ("list of missed ticks", Query::Missed { schedule, before, limit })
         }
-        _ => ("list of workspaces", Query::Workspaces),
+        _ => {
+            let after = dice.some(2, workspace);
+            ("list of workspaces", Query::Workspaces { after, limit })
+        }
     }
 }
 

@@ -3,7 +3,8 @@
 use hostler_core::agent::Agent;
 use hostler_core::attempt::{self, Attempt, Strategy};
 use hostler_core::batch::Write;
-use hostler_core::capacity::{Health, Instance};
+use hostler_core::capacity::Instance;
+use hostler_core::capacity::needs::{POOL_DEFAULT, Room};
 use hostler_core::id::{
     AgentId, AttemptId, IncarnationId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
 };
@@ -63,8 +64,7 @@ pub fn instance_key(number: u64) -> String {
 }
 
 pub fn workspace(id: u64) -> Workspace {
-    let created_at = Timestamp(7);
-    Workspace { id: WorkspaceId(id), key: format!("space-{id}"), paused: false, created_at }
+    Workspace::new(WorkspaceId(id), format!("space-{id}"), Timestamp(7))
 }
 
 pub fn agent(number: u64) -> Agent {
@@ -230,10 +230,22 @@ pub fn session(task: &Task) -> Session {
 
 /// With room and nothing queued.
 pub fn instance(number: u64) -> Instance {
-    let mut instance = Instance::new(instance_key(number), &agent(1), Timestamp(20));
-    (instance.runtime_type, instance.status) = (RuntimeType::Gvisor, Health::Healthy);
+    let policy = Policy::default();
+    let mut instance = Instance::new(instance_key(number), &agent(1), &policy, Timestamp(20));
     (instance.concurrency, instance.pass) = (2, number);
     instance
+}
+
+/// Of a worker that runs everything and does not say how much it has.
+pub fn room() -> Room {
+    Room {
+        pool: POOL_DEFAULT.into(),
+        runtime_types: RuntimeType::ALL.to_vec(),
+        labels: std::collections::BTreeMap::new(),
+        cpu_millis: None,
+        memory_bytes: None,
+        gpus: 0,
+    }
 }
 
 pub fn worker(number: u64, until: Option<i64>) -> Worker {
@@ -245,6 +257,7 @@ pub fn worker(number: u64, until: Option<i64>) -> Worker {
         until: until.map(Timestamp),
         renewal: 3,
         grant_count: 0,
+        reserved: lease::Resources::default(),
         connected_at: Timestamp(30),
         updated_at: Timestamp(31),
     }

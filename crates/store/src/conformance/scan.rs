@@ -309,13 +309,28 @@ pub fn instances_workers_and_workspaces_are_listed(store: &dyn Store) {
     commit(store, workers.clone().map(|row| put(None, Row::Worker(row))).into());
     commit(store, [3, 2].map(|id| put(None, Row::Workspace(workspace(id)))).into());
     let [two, one, _] = instances.map(Row::Instance);
-    let listed = page(store, Query::Instances { workspace: HOME });
-    assert_eq!(listed, Page { rows: vec![one, two], has_more: false });
+    let classes = |after: Option<u64>, limit| {
+        let after = after.map(instance_key);
+        page(store, Query::Instances { workspace: HOME, after, limit })
+    };
+    assert_eq!(classes(None, 2), Page { rows: vec![one.clone(), two.clone()], has_more: false });
+    assert_eq!(classes(None, 1), Page { rows: vec![one], has_more: true });
+    assert_eq!(classes(Some(1), 9), Page { rows: vec![two], has_more: false });
+    assert_eq!(classes(Some(2), 9), Page::default());
     let [two, one] = workers.map(Row::Worker);
-    assert_eq!(page(store, Query::Workers).rows, [one, two]);
-    let spaces = page(store, Query::Workspaces).rows;
-    assert_eq!(spaces.len(), 3);
-    assert_eq!(spaces[1..], [2, 3].map(|id| Row::Workspace(workspace(id))));
+    let listed = |after: Option<u64>, limit| {
+        page(store, Query::Workers { after: after.map(worker_id), limit })
+    };
+    assert_eq!(listed(None, 9).rows, [one.clone(), two.clone()]);
+    assert_eq!(listed(None, 1), Page { rows: vec![one], has_more: true });
+    assert_eq!(listed(Some(1), 1), Page { rows: vec![two], has_more: false });
+    let spaces = |after: Option<u64>, limit| {
+        page(store, Query::Workspaces { after: after.map(WorkspaceId), limit })
+    };
+    assert_eq!(spaces(None, 9).rows.len(), 3);
+    assert_eq!(spaces(Some(1), 9).rows, [2, 3].map(|id| Row::Workspace(workspace(id))));
+    let second = Page { rows: vec![Row::Workspace(workspace(2))], has_more: true };
+    assert_eq!(spaces(Some(1), 1), second);
 }
 
 pub fn a_limit_of_zero_still_says_whether_there_is_more(store: &dyn Store) {

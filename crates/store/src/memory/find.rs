@@ -1,12 +1,12 @@
 //! The searches of the engine over the index of names.
 
-use std::iter::Peekable;
+use std::convert::Infallible;
 
 use hostler_core::batch::{Due, Find, Found};
+use hostler_core::capacity::ready::{self, Class, Look};
 use hostler_core::id::{AttemptId, ScheduleId, TaskId, WorkspaceId};
 use hostler_core::key::{Key, Row};
 use hostler_core::limits;
-use hostler_core::policy::RuntimeType;
 use hostler_core::task::Priority;
 use hostler_core::time::Timestamp;
 use uuid::Uuid;
@@ -17,7 +17,10 @@ const FIRST_TASK: TaskId = TaskId(Uuid::nil());
 
 pub fn find(state: &State, find: &Find) -> Found {
     match find {
-        Find::Ready { runtime_types, limit } => Found::Ready(ready(state, runtime_types, *limit)),
+        Find::Ready { rooms, limit, after } => {
+            let Ok(found) = ready::search(&mut Looks(state), rooms, *limit, *after);
+            Found::Ready(found)
+        }
         Find::Due { now, limit } => due(state, *now, *limit),
         Find::Leases { worker } => {
             let start = Entry::Lease(worker.clone(), AttemptId(Uuid::nil()));
@@ -35,6 +38,30 @@ pub fn find(state: &State, find: &Find) -> Found {
                 _ => None,
             });
             Found::Leases(idle.collect())
+        }
+        Find::Classes { agent } => {
+            let start = Entry::ClassOf(*agent, String::new());
+            let classes = state.index.range(start..).map_while(|entry| match entry {
+                Entry::ClassOf(of, key) if of == agent => Some(key.clone()),
+                _ => None,
+            });
+            Found::Classes(classes.take(limits::CLASSES_MAX).collect())
+        }
+        Find::Held { workspace } => {
+            let start = Entry::Held(*workspace, String::new());
+            let held = state.index.range(start..).map_while(|entry| match entry {
+                Entry::Held(of, key) if of == workspace => Some(key.clone()),
+                _ => None,
+            });
+            Found::Classes(held.collect())
+        }
+        Find::Workspaces => {
+            let first = Key::Workspace(WorkspaceId(0));
+            let rows = state.rows.range(first..).map_while(|(_, (_, row))| match row {
+                Row::Workspace(workspace) => Some((workspace.id, workspace.key.clone())),
+                _ => None,
+            });
+            Found::Workspaces(rows.collect())
         }
         Find::Waiters { workspace, session } => {
             let start = Entry::Waiter(*workspace, session.clone(), None, FIRST_TASK);
@@ -63,59 +90,94 @@ pub fn find(state: &State, find: &Find) -> Found {
     }
 }
 
-fn ready(state: &State, runtime_types: &[RuntimeType], limit: usize) -> Vec<TaskId> {
-    let mut instances: Vec<_> = RuntimeType::ALL
-        .iter()
-        .filter(|kind| runtime_types.contains(kind))
-        .map(|kind| ready_instances(state, *kind).peekable())
-        .collect();
-    let mut found = Vec::new();
-    while found.len() < limit
-        && let Some(key) = next_instance(&mut instances)
-    {
-        let Some((_, Row::Instance(instance))) = state.rows.get(&Key::Instance(key.clone())) else {
-            continue;
+/// What the search for ready work looks up.
+struct Looks<'s>(&'s State);
+
+impl<'s> Looks<'s> {
+    /// The entries of ready classes from this one on.
+    fn from(&self, start: Entry) -> impl Iterator<Item = ReadyClass<'s>> + use<'s> {
+        self.0.index.range(start..).map_while(|entry| match entry {
+            Entry::ReadyClass(priority, workspace, needs, pass, key) => {
+                Some((*priority, *workspace, needs, *pass, key))
+            }
+            _ => None,
+        })
+    }
+}
+
+type ReadyClass<'s> = (Priority, WorkspaceId, &'s String, u64, &'s String);
+
+/// Where the classes of a workspace with these needs begin.
+fn first(priority: Priority, workspace: WorkspaceId, needs: &str) -> Entry {
+    Entry::ReadyClass(priority, workspace, needs.to_owned(), 0, String::new())
+}
+
+impl Look for Looks<'_> {
+    type Error = Infallible;
+
+    fn workspace(
+        &mut self,
+        priority: Priority,
+        after: Option<WorkspaceId>,
+    ) -> Result<Option<WorkspaceId>, Infallible> {
+        let least = after.map_or(0, |after| after.0.saturating_add(1));
+        let mut found = self.from(first(priority, WorkspaceId(least), ""));
+        Ok(found.next().filter(|class| class.0 == priority).map(|class| class.1))
+    }
+
+    fn weight(&mut self, workspace: WorkspaceId) -> Result<Option<u32>, Infallible> {
+        Ok(match self.0.rows.get(&Key::Workspace(workspace)) {
+            Some((_, Row::Workspace(row))) if !row.paused => Some(row.weight),
+            _ => None,
+        })
+    }
+
+    fn needs(
+        &mut self,
+        priority: Priority,
+        workspace: WorkspaceId,
+        after: &str,
+    ) -> Result<Option<String>, Infallible> {
+        // The first text after another one is the same with the least character behind it.
+        let mut found = self.from(first(priority, workspace, &format!("{after}\0")));
+        let next = found.next().filter(|class| (class.0, class.1) == (priority, workspace));
+        Ok(next.map(|class| class.2.clone()))
+    }
+
+    fn classes(
+        &mut self,
+        priority: Priority,
+        workspace: WorkspaceId,
+        needs: &str,
+        count: usize,
+    ) -> Result<Vec<Class>, Infallible> {
+        let found = self.from(first(priority, workspace, needs));
+        let found = found.take_while(|class| {
+            (class.0, class.1, class.2.as_str()) == (priority, workspace, needs)
+        });
+        let class = |(_, _, _, pass, key): ReadyClass<'_>| {
+            let row = self.0.rows.get(&Key::Instance(key.clone()));
+            let Some((_, Row::Instance(instance))) = row else { return None };
+            let (room, left) = (instance.room(), instance.turn_left());
+            Some(Class { pass, key: key.clone(), room, left, weight: instance.weight })
         };
-        if is_paused(state, instance.workspace_id) {
-            continue;
-        }
-        let start = Entry::ReadyTask(key.clone(), Priority::Urgent, None, FIRST_TASK);
-        let heads = state.index.range(start..).map_while(|entry| match entry {
-            Entry::ReadyTask(of, _, _, id) if of == key => Some(*id),
+        Ok(found.take(count).filter_map(class).collect())
+    }
+
+    fn tasks(
+        &mut self,
+        key: &str,
+        priority: Priority,
+        offset: usize,
+        count: usize,
+    ) -> Result<Vec<TaskId>, Infallible> {
+        let start = Entry::ReadyTask(key.to_owned(), priority, None, FIRST_TASK);
+        let tasks = self.0.index.range(start..).map_while(|entry| match entry {
+            Entry::ReadyTask(of, at, _, id) if of == key && *at == priority => Some(*id),
             _ => None,
         });
-        let room = instance.room() as usize;
-        found.extend(heads.take(room.min(limit - found.len())));
+        Ok(tasks.skip(offset).take(count).collect())
     }
-    found
-}
-
-/// The ready instances of one runtime type by `pass`, then by key.
-fn ready_instances(
-    state: &State,
-    kind: RuntimeType,
-) -> impl Iterator<Item = (u64, &String)> + use<'_> {
-    let start = Entry::ReadyInstance(kind, 0, String::new());
-    state.index.range(start..).map_while(move |entry| match entry {
-        Entry::ReadyInstance(of, pass, key) if *of == kind => Some((*pass, key)),
-        _ => None,
-    })
-}
-
-/// Takes the first of what the iterators come to next.
-fn next_instance<'s, I>(instances: &mut [Peekable<I>]) -> Option<&'s String>
-where
-    I: Iterator<Item = (u64, &'s String)>,
-{
-    let nexts = instances.iter_mut().enumerate();
-    let nexts = nexts.filter_map(|(index, rest)| rest.peek().map(|next| (*next, index)));
-    let (_, index) = nexts.min()?;
-    instances[index].next().map(|(_, key)| key)
-}
-
-fn is_paused(state: &State, id: WorkspaceId) -> bool {
-    let row = state.rows.get(&Key::Workspace(id));
-    matches!(row, Some((_, Row::Workspace(workspace))) if workspace.paused)
 }
 
 fn due(state: &State, now: Timestamp, limit: usize) -> Found {

@@ -2,7 +2,9 @@
 
 use std::ops::Bound;
 
-use hostler_core::id::{AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkspaceId};
+use hostler_core::id::{
+    AgentId, AttemptId, InputId, RunId, ScheduleId, TaskId, WorkerId, WorkspaceId,
+};
 use hostler_core::key::{Key, Row};
 use hostler_core::run::Run;
 use hostler_core::task::Task;
@@ -62,12 +64,23 @@ pub fn scan(state: &State, query: &Query) -> Page {
             let last = Key::Missed(*schedule, u32::MAX);
             page(newest(state, Key::Missed(*schedule, 0), end, last), *limit)
         }
-        Query::Instances { workspace } => all(state, |row| match row {
-            Row::Instance(instance) => instance.workspace_id == *workspace,
-            _ => false,
-        }),
-        Query::Workers => all(state, |row| matches!(row, Row::Worker(_))),
-        Query::Workspaces => all(state, |row| matches!(row, Row::Workspace(_))),
+        Query::Instances { workspace, after, limit } => {
+            let after = after.clone().unwrap_or_default();
+            let rows = from(state, Key::Instance(after)).map_while(|row| match row {
+                Row::Instance(instance) => Some((row, instance.workspace_id)),
+                _ => None,
+            });
+            page(rows.filter(|(_, of)| of == workspace).map(|(row, _)| row), *limit)
+        }
+        Query::Workers { after, limit } => {
+            let after = after.clone().unwrap_or(WorkerId(String::new()));
+            let rows = from(state, Key::Worker(after));
+            page(rows.take_while(|row| matches!(row, Row::Worker(_))), *limit)
+        }
+        Query::Workspaces { after, limit } => {
+            let rows = from(state, Key::Workspace(after.unwrap_or(WorkspaceId(0))));
+            page(rows.take_while(|row| matches!(row, Row::Workspace(_))), *limit)
+        }
     }
 }
 
@@ -102,9 +115,9 @@ fn newest<'s>(
     state.rows.range((Bound::Included(first), end)).rev().map(|(_, (_, row))| row)
 }
 
-/// All rows of a kind that has no pages, in the order of keys.
-fn all(state: &State, wanted: impl Fn(&Row) -> bool) -> Page {
-    page(state.rows.values().map(|(_, row)| row).filter(|row| wanted(row)), usize::MAX)
+/// The rows after a key.
+fn from(state: &State, after: Key) -> impl Iterator<Item = &Row> {
+    state.rows.range((Bound::Excluded(after), Bound::Unbounded)).map(|(_, (_, row))| row)
 }
 
 fn page<'s>(mut rows: impl Iterator<Item = &'s Row>, limit: usize) -> Page {

@@ -3,24 +3,22 @@
 use hostler_core::batch::{Due, Find, Found};
 use hostler_core::id::{AgentId, AttemptId, ScheduleId, TaskId, WorkerId, WorkspaceId};
 use hostler_core::limits;
-use hostler_core::policy::RuntimeType;
 use hostler_core::session::SessionId;
 use hostler_core::time::Timestamp;
-use rusqlite::{CachedStatement, Connection, Row, Rows, params};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::unavailable;
+use super::{ready, unavailable};
 use crate::Error;
 
-/// Instances of paused workspaces are passed over: they alone cost without being found.
-const READY_INSTANCES: &str = "SELECT pass, key, room
-    FROM instances INDEXED BY instances_ready
-    WHERE ready = 1 AND runtime_type = ?1
-      AND workspace_id NOT IN (SELECT id FROM workspaces WHERE paused = 1)
-    ORDER BY pass, key";
+const CLASSES: &str = "SELECT key FROM instances INDEXED BY instances_agent
+    WHERE agent_id = ?1 ORDER BY key LIMIT ?2";
 
-const READY_TASKS: &str = "SELECT id FROM tasks INDEXED BY tasks_ready
-    WHERE ready = 1 AND instance_key = ?1 ORDER BY priority, queued_at, id LIMIT ?2";
+const HELD: &str = "SELECT key FROM instances INDEXED BY instances_held
+    WHERE held = 1 AND workspace_id = ?1 ORDER BY key";
+
+const WORKSPACES: &str = "SELECT id, body ->> '$.key' FROM workspaces ORDER BY id";
 
 /// What has a time, by kind, each from an index of its own.
 const DUE_TASKS: &str = "SELECT due_at, id FROM tasks INDEXED BY tasks_due
@@ -55,9 +53,15 @@ const RESTED: &str = "SELECT id FROM tasks INDEXED BY tasks_rested
 
 pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
     match find {
-        Find::Ready { runtime_types, limit } => {
-            ready(connection, runtime_types, *limit).map(Found::Ready)
+        Find::Ready { rooms, limit, after } => {
+            ready::search(connection, rooms, *limit, *after).map(Found::Ready)
         }
+        Find::Classes { agent: AgentId(agent) } => {
+            let of = params![agent.as_bytes().as_slice(), bounded(limits::CLASSES_MAX)];
+            classes(connection, CLASSES, of)
+        }
+        Find::Held { workspace } => classes(connection, HELD, params![workspace.0.cast_signed()]),
+        Find::Workspaces => workspaces(connection),
         Find::Due { now, limit } => due(connection, *now, *limit),
         Find::Leases { worker } => leases(connection, LEASES, &worker.0),
         Find::Idle { instance } => leases(connection, IDLE, instance),
@@ -68,66 +72,19 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
     .map_err(unavailable)
 }
 
-/// A ready instance in the fair order.
-type Instance = (i64, String, i64);
-
-fn ready(
-    connection: &Connection,
-    runtime_types: &[RuntimeType],
-    limit: usize,
-) -> rusqlite::Result<Vec<TaskId>> {
-    let wanted = RuntimeType::ALL.iter().filter(|kind| runtime_types.contains(kind));
-    let mut statements = Vec::new();
-    for kind in wanted {
-        statements.push((kind, connection.prepare_cached(READY_INSTANCES)?));
-    }
-    let mut streams = Vec::new();
-    for (kind, statement) in &mut statements {
-        streams.push(Stream::open(statement, **kind)?);
-    }
-    let mut heads = connection.prepare_cached(READY_TASKS)?;
-    let mut found = Vec::new();
-    while found.len() < limit
-        && let Some((_, key, room)) = first(&mut streams)?
-    {
-        let count = room.min(bounded(limit - found.len()));
-        let mut rows = heads.query(params![key, count])?;
-        while let Some(row) = rows.next()? {
-            found.push(TaskId(id(row, 0)?));
-        }
-    }
-    Ok(found)
+fn classes(connection: &Connection, sql: &str, of: &[&dyn ToSql]) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let keys = statement.query_map(of, |row| row.get(0))?;
+    keys.collect::<Result<_, _>>().map(Found::Classes)
 }
 
-/// The ready instances of one runtime type, read one at a time.
-struct Stream<'s> {
-    rows: Rows<'s>,
-    next: Option<Instance>,
-}
-
-impl<'s> Stream<'s> {
-    fn open(statement: &'s mut CachedStatement<'_>, kind: RuntimeType) -> rusqlite::Result<Self> {
-        let mut stream = Stream { rows: statement.query([kind.as_str()])?, next: None };
-        stream.advance()?;
-        Ok(stream)
-    }
-
-    fn advance(&mut self) -> rusqlite::Result<Option<Instance>> {
-        let next = match self.rows.next()? {
-            Some(row) => Some((row.get(0)?, row.get(1)?, row.get(2)?)),
-            None => None,
-        };
-        Ok(std::mem::replace(&mut self.next, next))
-    }
-}
-
-/// Takes the first of what the streams come to next.
-fn first(streams: &mut [Stream<'_>]) -> rusqlite::Result<Option<Instance>> {
-    let waiting = streams.iter_mut().filter(|stream| stream.next.is_some());
-    match waiting.min_by(|a, b| a.next.cmp(&b.next)) {
-        Some(stream) => stream.advance(),
-        None => Ok(None),
-    }
+fn workspaces(connection: &Connection) -> rusqlite::Result<Found> {
+    let mut statement = connection.prepare_cached(WORKSPACES)?;
+    let named = statement.query_map([], |row| {
+        let id: i64 = row.get(0)?;
+        Ok((WorkspaceId(id.cast_unsigned()), row.get(1)?))
+    })?;
+    named.collect::<Result<_, _>>().map(Found::Workspaces)
 }
 
 fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Found> {

@@ -89,14 +89,24 @@ pub fn scan(connection: &mut Connection, query: &Query) -> Result<Page, Error> {
             let page = all(&connection, MISSED, of, |text| row::from(text).map(Row::Missed))?;
             Ok(cut(page.rows, *limit))
         }
-        Query::Instances { workspace } => {
-            all(&connection, INSTANCES, [number(*workspace)], |text| {
-                row::from(text).map(Row::Instance)
-            })
+        Query::Instances { workspace, after, limit } => {
+            let after = after.as_deref().unwrap_or_default();
+            let from = params![number(*workspace), after, one_more(*limit)];
+            let page =
+                all(&connection, INSTANCES, from, |text| row::from(text).map(Row::Instance))?;
+            Ok(cut(page.rows, *limit))
         }
-        Query::Workers => all(&connection, WORKERS, [], |text| row::from(text).map(Row::Worker)),
-        Query::Workspaces => {
-            all(&connection, WORKSPACES, [], |text| row::from(text).map(Row::Workspace))
+        Query::Workers { after, limit } => {
+            let after = after.as_ref().map_or("", |after| after.0.as_str());
+            let from = params![after, one_more(*limit)];
+            let page = all(&connection, WORKERS, from, |text| row::from(text).map(Row::Worker))?;
+            Ok(cut(page.rows, *limit))
+        }
+        Query::Workspaces { after, limit } => {
+            let from = params![after.map_or(0, number), one_more(*limit)];
+            let page =
+                all(&connection, WORKSPACES, from, |text| row::from(text).map(Row::Workspace))?;
+            Ok(cut(page.rows, *limit))
         }
     }
 }
@@ -120,9 +130,9 @@ const SCHEDULES_OF_AGENT: &str = "SELECT body FROM schedules INDEXED BY schedule
 const MISSED: &str = "SELECT body FROM missed
     WHERE schedule_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 const INSTANCES: &str = "SELECT body FROM instances INDEXED BY instances_list
-    WHERE workspace_id = ?1 ORDER BY key";
-const WORKERS: &str = "SELECT body FROM workers ORDER BY id";
-const WORKSPACES: &str = "SELECT body FROM workspaces ORDER BY id";
+    WHERE workspace_id = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+const WORKERS: &str = "SELECT body FROM workers WHERE id > ?1 ORDER BY id LIMIT ?2";
+const WORKSPACES: &str = "SELECT body FROM workspaces WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 fn all(
     connection: &Connection,

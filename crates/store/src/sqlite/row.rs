@@ -7,6 +7,7 @@
 
 use hostler_core::id::AgentId;
 use hostler_core::key::{Key, Row};
+use hostler_core::task::Priority;
 use rusqlite::types::ToSql;
 use rusqlite::{Result, Statement};
 use serde::de::DeserializeOwned;
@@ -84,7 +85,10 @@ pub fn key(to: &mut Binder<'_, '_>, key: &Key) -> Result<()> {
 /// The columns besides key, version and body.
 pub fn columns(to: &mut Binder<'_, '_>, row: &Row) -> Result<()> {
     match row {
-        Row::Workspace(workspace) => to.put(workspace.paused),
+        Row::Workspace(workspace) => {
+            to.put(workspace.paused)?;
+            to.put(workspace.weight)
+        }
         Row::Agent(agent) => {
             to.number(agent.workspace_id.0)?;
             to.put(&agent.agent_key)?;
@@ -132,10 +136,16 @@ pub fn columns(to: &mut Binder<'_, '_>, row: &Row) -> Result<()> {
         }
         Row::Instance(instance) => {
             to.number(instance.workspace_id.0)?;
-            to.put(instance.runtime_type.as_str())?;
+            to.id(&instance.agent_id.0)?;
+            to.put(instance.needs.signature())?;
             to.number(instance.pass)?;
             to.put(instance.room())?;
-            to.put(instance.is_ready())?;
+            to.put(instance.turn_left())?;
+            to.put(instance.weight)?;
+            for priority in Priority::ALL {
+                to.put(instance.is_ready_at(*priority))?;
+            }
+            to.put(instance.held_until.is_some())?;
             to.put(instance.due_at().map(|at| at.0))
         }
         Row::Worker(worker) => {

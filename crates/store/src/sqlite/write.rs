@@ -44,8 +44,9 @@ pub fn table(key: &Key) -> &'static Table {
 
 const WORKSPACE: Table = Table {
     index: 0,
-    insert: "INSERT INTO workspaces (id, version, body, paused) VALUES (?1, 1, ?3, ?4)",
-    update: "UPDATE workspaces SET version = ?2 + 1, body = ?3, paused = ?4
+    insert: "INSERT INTO workspaces (id, version, body, paused, weight)
+        VALUES (?1, 1, ?3, ?4, ?5)",
+    update: "UPDATE workspaces SET version = ?2 + 1, body = ?3, paused = ?4, weight = ?5
         WHERE id = ?1 AND version = ?2",
     delete: "DELETE FROM workspaces WHERE id = ?1 AND version = ?2",
     load: "SELECT version, body FROM workspaces WHERE id = ?1",
@@ -135,11 +136,12 @@ const SESSION: Table = Table {
 
 const INSTANCE: Table = Table {
     index: 9,
-    insert: "INSERT INTO instances (key, version, body, workspace_id, runtime_type, pass, room,
-          ready, due_at)
-        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    update: "UPDATE instances SET version = ?2 + 1, body = ?3, runtime_type = ?5, pass = ?6,
-          room = ?7, ready = ?8, due_at = ?9
+    insert: "INSERT INTO instances (key, version, body, workspace_id, agent_id, needs, pass, room,
+          turn, weight, ready_urgent, ready_high, ready_normal, ready_low, held, due_at)
+        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    update: "UPDATE instances SET version = ?2 + 1, body = ?3, needs = ?6, pass = ?7, room = ?8,
+          turn = ?9, weight = ?10, ready_urgent = ?11, ready_high = ?12, ready_normal = ?13,
+          ready_low = ?14, held = ?15, due_at = ?16
         WHERE key = ?1 AND version = ?2",
     delete: "DELETE FROM instances WHERE key = ?1 AND version = ?2",
     load: "SELECT version, body FROM instances WHERE key = ?1",

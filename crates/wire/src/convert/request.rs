@@ -6,12 +6,14 @@ use hostler_core::input::edit;
 use hostler_core::input::submit::Submit;
 use hostler_core::policy::{PolicyPatch, RetryPatch};
 use hostler_core::task::accept::Accept;
+use hostler_core::{capacity, workspace};
 use serde_json::Value;
 
 use crate::json::policy::RetryRequest;
 use crate::json::task::{Provenance, Routing};
 use crate::json::{
-    CreateAgent, CreateTask, EditInput, Object, PolicyRequest, SendInput, UpdateAgent,
+    CreateAgent, CreateTask, CreateWorkspace, EditInput, Object, PolicyRequest, SendInput,
+    UpdateAgent, UpdateInstance, UpdateWorkspace,
 };
 
 impl CreateTask {
@@ -50,6 +52,7 @@ impl CreateTask {
             spawned_by,
             priority,
             dir,
+            budget,
         } = self;
         Accept {
             message,
@@ -70,7 +73,29 @@ impl CreateTask {
             spawned_by,
             priority,
             dir,
+            budget,
         }
+    }
+}
+
+impl CreateWorkspace {
+    pub fn into_command(self) -> workspace::manage::CreateWorkspace {
+        let CreateWorkspace { key } = self;
+        workspace::manage::CreateWorkspace { key }
+    }
+}
+
+impl UpdateWorkspace {
+    pub fn into_command(self) -> workspace::manage::UpdateWorkspace {
+        let UpdateWorkspace { paused, weight, budget } = self;
+        workspace::manage::UpdateWorkspace { paused, weight, budget }
+    }
+}
+
+impl UpdateInstance {
+    pub fn into_command(self) -> capacity::manage::UpdateInstance {
+        let UpdateInstance { concurrency, failed_attempt_threshold, weight } = self;
+        capacity::manage::UpdateInstance { concurrency, failed_attempt_threshold, weight }
     }
 }
 

@@ -451,7 +451,7 @@ fn an_agents_config_is_shown_without_secrets() {
 fn labels_are_hidden_by_their_names() {
     let labels = [("zone", "a"), ("join_token", SECRET), ("note", &said())];
     let labels = labels.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
-    let shown = hides(redacted_labels(&labels));
+    let shown = hides(dispatch::redacted_labels(&labels));
     assert_eq!(shown["zone"], "a");
 }
 

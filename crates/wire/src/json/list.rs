@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::word::schema;
-use super::{Agent, Attempt, Input, Instance, Run, Snapshot, Task, TaskId, Time, Worker};
+use super::{
+    Agent, Attempt, Input, Instance, Run, Snapshot, Task, TaskId, Time, Worker, Workspace,
+};
 
 macro_rules! lists {
     ($($(#[$doc:meta])* $name:ident { $rows:ident: $row:ident }),* $(,)?) => {$(
@@ -30,7 +32,7 @@ lists! {
     AttemptList { attempts: Attempt },
     /// The inputs of a task, in the order of their coming.
     InputList { inputs: Input },
-    /// A page of instances.
+    /// A page of instances, by key.
     InstanceList { instances: Instance },
     /// A page of runs, newest first.
     RunList { runs: Run },
@@ -38,15 +40,17 @@ lists! {
     SnapshotList { snapshots: Snapshot },
     /// A page of tasks, newest first.
     TaskList { tasks: Task },
-    /// The workers.
+    /// A page of workers, by id.
     WorkerList { workers: Worker },
+    /// A page of workspaces, by number.
+    WorkspaceList { workspaces: Workspace },
 }
 
-/// A page of a list that is not filtered.
+/// Which page of a list without a filter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct ListRows {
+pub struct Paged {
     /// Rows of the page: 1 to 200, 50 when absent.
     #[param(minimum = 1, maximum = 200)]
     #[serde(skip_serializing_if = "Option::is_none")]

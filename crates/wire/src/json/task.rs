@@ -5,7 +5,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::word::{self, schema};
-use super::{AgentId, Input, Object, Policy, PolicyRequest, Problem, RunId, TaskId, Time, nested};
+use super::{
+    AgentId, Budget, Input, Object, Policy, PolicyRequest, Problem, RunId, TaskId, Time, Usage,
+    nested,
+};
 
 /// One durable request, and the conversation that grows from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +43,13 @@ pub struct Task {
     pub waiting_on: Option<WaitingOn>,
     /// Inputs that wait, the first message of a task that has not started among them.
     pub pending_inputs: usize,
+    /// What it may spend in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// What its runs have used together.
+    pub usage_json: Usage,
+    /// Turns that have ended, of all its runs.
+    pub turn_count: u64,
     /// A cancel was accepted and the live run is being stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Time>,
@@ -177,6 +187,10 @@ pub struct CreateTask {
     /// A folder of the worker's machine offered in place of the workspace's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
+    /// What the task may spend in all, with `max_usd`, `max_tokens` and `max_turns`.
+    #[schema(value_type = Option<Budget>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Object>,
 }
 
 /// Where a message came from; carried, and given to the agent.

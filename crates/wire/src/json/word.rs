@@ -1,6 +1,7 @@
 //! The closed sets of words in answers: core's own enums, and their OpenAPI schemas.
 
 pub use hostler_core::attempt::{Status as AttemptStatus, Strategy};
+pub use hostler_core::budget::Period;
 pub use hostler_core::capacity::Health;
 pub use hostler_core::capacity::waiting::WaitCode;
 pub use hostler_core::input::{
@@ -50,6 +51,7 @@ pub mod schema {
         InputOutcome: "What became of an input.",
         InputState: "Where an input stands.",
         Overlap: "What a tick does while a task of an earlier one is open.",
+        Period: "How long a budget counts before it begins anew.",
         Priority: "Who goes first.",
         QueueMode: "How an input reaches the agent.",
         RunStatus: "Where a run stands.",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::instance::Taken;
 use super::word::{self, schema};
 use super::{IncarnationId, Time};
 
@@ -31,6 +32,8 @@ pub struct Worker {
     pub version: String,
     /// Executions given to it in all.
     pub grant_count: u64,
+    /// What its executions take of what it offers.
+    pub reserved: Taken,
     /// The end of its leases unless it renews.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Time>,
