@@ -25,110 +25,34 @@ use crate::workspace::manage::{CreateWorkspace, UpdateWorkspace};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    Accept {
-        workspace: WorkspaceId,
-        accept: Box<Accept>,
-    },
-    Submit {
-        workspace: WorkspaceId,
-        target: Target,
-        submit: Box<Submit>,
-    },
-    EditInput {
-        workspace: WorkspaceId,
-        input: InputId,
-        edit: Box<EditInput>,
-    },
-    WithdrawInput {
-        workspace: WorkspaceId,
-        input: InputId,
-    },
-    CancelTask {
-        workspace: WorkspaceId,
-        task: TaskId,
-    },
-    CancelRun {
-        workspace: WorkspaceId,
-        run: RunId,
-    },
-    ArchiveTask {
-        workspace: WorkspaceId,
-        task: TaskId,
-    },
-    CreateAgent {
-        workspace: WorkspaceId,
-        create: Box<CreateAgent>,
-    },
-    UpdateAgent {
-        workspace: WorkspaceId,
-        agent: String,
-        update: Box<UpdateAgent>,
-    },
-    DeleteAgent {
-        workspace: WorkspaceId,
-        agent: String,
-    },
-    CreateSchedule {
-        workspace: WorkspaceId,
-        create: Box<CreateSchedule>,
-    },
-    UpdateSchedule {
-        workspace: WorkspaceId,
-        id: ScheduleId,
-        update: Box<UpdateSchedule>,
-    },
-    DeleteSchedule {
-        workspace: WorkspaceId,
-        id: ScheduleId,
-    },
-    Trigger {
-        workspace: WorkspaceId,
-        id: ScheduleId,
-        idempotency_key: Option<String>,
-    },
-    Backfill {
-        workspace: WorkspaceId,
-        id: ScheduleId,
-        backfill: Backfill,
-    },
+    Accept { workspace: WorkspaceId, accept: Box<Accept> },
+    Submit { workspace: WorkspaceId, target: Target, submit: Box<Submit> },
+    EditInput { workspace: WorkspaceId, input: InputId, edit: Box<EditInput> },
+    WithdrawInput { workspace: WorkspaceId, input: InputId },
+    CancelTask { workspace: WorkspaceId, task: TaskId },
+    CancelRun { workspace: WorkspaceId, run: RunId },
+    ArchiveTask { workspace: WorkspaceId, task: TaskId },
+    CreateAgent { workspace: WorkspaceId, create: Box<CreateAgent> },
+    UpdateAgent { workspace: WorkspaceId, agent: String, update: Box<UpdateAgent> },
+    DeleteAgent { workspace: WorkspaceId, agent: String },
+    CreateSchedule { workspace: WorkspaceId, create: Box<CreateSchedule> },
+    UpdateSchedule { workspace: WorkspaceId, id: ScheduleId, update: Box<UpdateSchedule> },
+    DeleteSchedule { workspace: WorkspaceId, id: ScheduleId },
+    Trigger { workspace: WorkspaceId, id: ScheduleId, idempotency_key: Option<String> },
+    Backfill { workspace: WorkspaceId, id: ScheduleId, backfill: Backfill },
     Preview(Box<Preview>),
-    CreateWorkspace {
-        create: Box<CreateWorkspace>,
-    },
-    UpdateWorkspace {
-        workspace: WorkspaceId,
-        update: Box<UpdateWorkspace>,
-    },
-    UpdateInstance {
-        workspace: WorkspaceId,
-        key: String,
-        update: Box<UpdateInstance>,
-    },
-    ResetInstance {
-        workspace: WorkspaceId,
-        key: String,
-    },
-    /// Of an agent, or of the workspace itself; so is the next one.
-    ShowBudget {
-        workspace: WorkspaceId,
-        agent: Option<String>,
-    },
-    ResetBudget {
-        workspace: WorkspaceId,
-        agent: Option<String>,
-    },
+    CreateWorkspace { create: Box<CreateWorkspace> },
+    UpdateWorkspace { workspace: WorkspaceId, update: Box<UpdateWorkspace> },
+    UpdateInstance { workspace: WorkspaceId, key: String, update: Box<UpdateInstance> },
+    ResetInstance { workspace: WorkspaceId, key: String },
+    ShowBudget { workspace: WorkspaceId, agent: Option<String> },
+    ResetBudget { workspace: WorkspaceId, agent: Option<String> },
 
     // From workers.
     Hello(Box<Hello>),
     Beat(Box<Beat>),
-    Report {
-        writer: Writer,
-        events: Vec<Event>,
-    },
-    Append {
-        writer: Writer,
-        chunks: Vec<Chunk>,
-    },
+    Report { writer: Writer, events: Vec<Event> },
+    Append { writer: Writer, chunks: Vec<Chunk> },
     Goodbye(Writer),
 
     // From the engine to itself.
@@ -137,20 +61,9 @@ pub enum Command {
     CloseIdle(AttemptId),
     Reopen(String),
     Fire(ScheduleId),
-    Expire {
-        worker: WorkerId,
-        renewal: u64,
-    },
-    /// Removes the beginning of a stream that has grown too long.
-    Trim {
-        task: TaskId,
-        to_seq: u64,
-    },
-    /// Removes the stream of a task that has rested long enough, then notes that it is gone.
-    Forget {
-        task: TaskId,
-        emptied: bool,
-    },
+    Expire { worker: WorkerId, renewal: u64 },
+    Trim { task: TaskId, to_seq: u64 },
+    Forget { task: TaskId, emptied: bool },
 }
 
 #[derive(Clone, Debug, PartialEq)]

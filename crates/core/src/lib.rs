@@ -2,8 +2,9 @@
 //!
 //! **What** Everything that decides, and nothing that waits. Read it in this order: `task`, `run`,
 //! `attempt`, `lease`, `input`, `session` (the nouns and their machines), `policy`, `capacity`
-//! (who may start), `worker`, `agent`, `stream`, `retention`, `schedule` (when it fires); then `key` and
-//! `batch` (what a store is asked), `command` (what can be asked of the engine) and `engine`.
+//! (who may start), `worker`, `agent`, `stream`, `retention` (how much of it is kept), `schedule`
+//! (when it fires); then `key` and `batch` (what a store is asked), `command` (what can be asked
+//! of the engine) and `engine`.
 //!
 //! **Invariants** Each has a name, and the assertion, the simulation's check and the test cite it.
 //!

@@ -17,7 +17,13 @@ use tokio::sync::watch;
 
 #[derive(Debug, Default)]
 pub struct Tails {
-    followed: Mutex<HashMap<TaskId, Arc<Tail>>>,
+    followed: Mutex<HashMap<TaskId, Followed>>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    tail: Arc<Tail>,
+    followers: usize,
 }
 
 /// The end of a stream that somebody follows.
@@ -54,21 +60,23 @@ impl Shown {
 impl Tails {
     pub fn follow(self: &Arc<Self>, task: TaskId) -> Follower {
         let mut followed = self.lock();
-        let tail = followed.entry(task).or_insert_with(|| {
-            Arc::new(Tail { last_seq: watch::channel(0).0, page: tokio::sync::Mutex::default() })
+        let entry = followed.entry(task).or_insert_with(|| {
+            let tail = Tail { last_seq: watch::channel(0).0, page: tokio::sync::Mutex::default() };
+            Followed { tail: Arc::new(tail), followers: 0 }
         });
-        let (tail, last_seq) = (tail.clone(), tail.last_seq.subscribe());
+        entry.followers += 1;
+        let (tail, last_seq) = (entry.tail.clone(), entry.tail.last_seq.subscribe());
         Follower { tails: self.clone(), task, tail, last_seq }
     }
 
     /// The task's stream has grown.
     pub fn grown(&self, task: TaskId, last_seq: u64) {
-        if let Some(tail) = self.lock().get(&task) {
-            tail.last_seq.send_replace(last_seq);
+        if let Some(entry) = self.lock().get(&task) {
+            entry.tail.last_seq.send_replace(last_seq);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Arc<Tail>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TaskId, Followed>> {
         self.followed.lock().expect("no holder of the lock panics")
     }
 }
@@ -117,9 +125,71 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         let mut followed = self.tails.lock();
-        // The map's and this one's: nobody else follows, and nobody can begin to.
-        if Arc::strong_count(&self.tail) == 2 {
-            followed.remove(&self.task);
+        if let Some(entry) = followed.get_mut(&self.task) {
+            entry.followers -= 1;
+            if entry.followers == 0 {
+                followed.remove(&self.task);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(after: u64, texts: &[&str]) -> Shown {
+        let (mut text, mut ends) = (String::new(), Vec::new());
+        for (index, one) in texts.iter().enumerate() {
+            text += one;
+            ends.push((after + 1 + index as u64, text.len()));
+        }
+        let end = after + texts.len() as u64;
+        Shown { after, end, text: text.into(), ends, is_last: true }
+    }
+
+    async fn share(reader: &Follower, after: u64, fetched: Shown) -> (u64, u64, bool) {
+        let fetch = std::future::ready(Ok::<_, ()>(fetched));
+        let (page, is_first) = reader.share(after, fetch).await.expect("it is read");
+        (page.after, page.end, is_first)
+    }
+
+    #[test]
+    fn a_reader_is_given_what_it_has_not_seen() {
+        let page = shown(4, &["five", "six", "seven"]);
+        assert_eq!(page.above(4), "fivesixseven");
+        assert_eq!(page.above(5), "sixseven");
+        assert_eq!(page.above(6), "seven");
+        assert_eq!(page.above(9), "");
+    }
+
+    #[tokio::test]
+    async fn what_one_reader_has_read_the_others_take_over() {
+        let tails = Arc::new(Tails::default());
+        let task = TaskId(uuid::Uuid::nil());
+        let (one, other) = (tails.follow(task), tails.follow(task));
+        assert_eq!(share(&one, 2, shown(2, &["3", "4"])).await, (2, 4, true));
+        // From there, and from within; not from before or behind it.
+        assert_eq!(share(&other, 2, shown(2, &["x"])).await, (2, 4, true));
+        assert_eq!(share(&other, 3, shown(3, &["x"])).await, (2, 4, true));
+        assert_eq!(share(&other, 1, shown(1, &["2"])).await, (1, 2, false));
+        assert_eq!(share(&one, 4, shown(4, &["5"])).await, (4, 5, true));
+        assert_eq!(share(&other, 4, shown(4, &["x", "y"])).await, (4, 5, true));
+    }
+
+    #[tokio::test]
+    async fn a_reader_is_told_of_growth_and_nothing_is_kept_when_all_have_gone() {
+        let tails = Arc::new(Tails::default());
+        let task = TaskId(uuid::Uuid::nil());
+        tails.grown(task, 1);
+        let (mut one, mut other) = (tails.follow(task), tails.follow(task));
+        tails.grown(task, 7);
+        one.grown().await;
+        one.grown_beyond(6).await;
+        drop(one);
+        other.grown_beyond(6).await;
+        assert_eq!(tails.lock().len(), 1);
+        drop(other);
+        assert_eq!(tails.lock().len(), 0);
     }
 }

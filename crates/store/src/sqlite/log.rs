@@ -11,7 +11,7 @@ use crate::query::{LogRange, Sequenced};
 use crate::record::{self, Room};
 
 /// What a row holds of an append's records, about.
-const ROW_BYTES: usize = 256 << 10;
+const ROW_BYTES: usize = 64 << 10;
 
 /// The end of the stream is that of its last row: there is no head to keep.
 pub const LAST: &str =

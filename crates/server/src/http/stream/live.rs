@@ -23,6 +23,7 @@ use hostler_wire::convert;
 use hostler_wire::json::TaskSnapshot;
 use hostler_wire::json::stream::EVENT_SNAPSHOT;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::http::App;
 use crate::http::fault::Fault;
@@ -31,6 +32,9 @@ use crate::tails::{Follower, Shown};
 /// A reader looks again after this long although nobody told it of more: the floor under a hint
 /// that got lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// A reader that has seen everything is served no more often than this: a stream that grows a
+/// thousand times a second does not wake each of its readers as often.
+const PACE: Duration = Duration::from_millis(25);
 /// After so many looks in vain a comment is sent, which shows that the connection lives.
 const LOOKS_MAX: u32 = 3;
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
@@ -54,7 +58,7 @@ pub async fn server_sent(
     let task = app.view.task_json(task).await?;
     let mut first = Vec::new();
     write_event(&mut first, EVENT_SNAPSHOT, None, &TaskSnapshot { task, run, last_seq })?;
-    let reader = Reader { app, id, after, follower, is_ahead: false, looks: 0 };
+    let reader = Reader { app, id, after, follower, is_ahead: false, looks: 0, served_at: None };
     let records = futures_util::stream::unfold(reader, Reader::next);
     let first = futures_util::stream::once(async move { Ok(Bytes::from(first)) });
     let body = Body::from_stream(futures_util::StreamExt::chain(first, records));
@@ -91,15 +95,21 @@ struct Reader {
     is_ahead: bool,
     /// How often it has looked in vain.
     looks: u32,
+    /// When it was served last.
+    served_at: Option<Instant>,
 }
 
 impl Reader {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Reader)> {
         loop {
+            if let Some(served_at) = self.served_at.take() {
+                tokio::time::sleep_until(served_at + PACE).await;
+            }
             let page = self.read().await.ok()?;
             if page.end > self.after {
                 let text = page.above(self.after);
                 (self.after, self.looks) = (page.end, 0);
+                self.served_at = page.is_last.then(Instant::now);
                 return Some((Ok(text), self));
             }
             drop(page);
