@@ -10,9 +10,12 @@ mod arrow;
 mod dead;
 mod document;
 mod mask;
+mod module;
 mod name;
+mod original;
 mod place;
 mod size;
+mod test_name;
 mod tree;
 mod word;
 
@@ -57,6 +60,7 @@ pub fn run() -> Result<(), String> {
     findings.extend(dead::check(&tree));
     findings.extend(document::check(&tree));
     findings.extend(name::check(&tree));
+    findings.extend(original::check(&tree));
     findings.extend(place::check(&tree));
     findings.extend(size::check(&tree));
     findings.extend(word::check(&tree));

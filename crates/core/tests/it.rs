@@ -64,6 +64,8 @@ mod stores;
 mod trace;
 #[path = "it/two_servers.rs"]
 mod two_servers;
+#[path = "it/waiting.rs"]
+mod waiting;
 #[path = "it/warm.rs"]
 mod warm;
 #[path = "it/workers.rs"]

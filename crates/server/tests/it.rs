@@ -3,6 +3,7 @@
 mod it {
     mod accept;
     mod agents;
+    mod callers;
     mod dispatch;
     mod documents;
     mod inputs;

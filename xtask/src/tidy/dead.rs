@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Finding;
+use super::module::{folder, is_root, outline};
 use super::tree::{File, Tree};
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
@@ -20,80 +21,15 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
     dead.map(|file| Finding::of(&file.path, "no `mod` leads here: a dead file")).collect()
 }
 
-/// Files that cargo compiles by itself, from the package's folder.
-fn is_root(path: &str) -> bool {
-    let one_below = |folder| {
-        let rest: Option<&str> = path.strip_prefix(folder);
-        rest.is_some_and(|name| name.ends_with(".rs") && !name.contains('/'))
-    };
-    path == "src/lib.rs" || path == "src/main.rs" || one_below("src/bin/") || one_below("tests/")
-}
-
-fn folder(path: &str) -> String {
-    path.rsplit_once('/').map_or_else(String::new, |(folder, _)| folder.to_owned())
-}
-
 /// Marks a file and what its modules lead to; `base` is where its modules lie.
 fn follow(tree: &Tree, file: &File, base: String, reached: &mut BTreeSet<String>) {
     if !reached.insert(file.path.clone()) {
         return;
     }
-    for (path, below) in modules(file, &base) {
-        if let Some(next) = tree.file(&path) {
-            follow(tree, next, below, reached);
+    for module in outline(file, &base).modules {
+        if let Some(next) = tree.file(&module.path) {
+            follow(tree, next, module.below, reached);
         }
-    }
-}
-
-/// The paths of a file's modules, each with the folder of its own modules. A module that is
-/// written out (`mod it { … }`) puts its name between.
-fn modules(file: &File, base: &str) -> Vec<(String, String)> {
-    let Some(masked) = &file.masked else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut given = None;
-    // Open blocks; those of modules have a name.
-    let mut blocks: Vec<Option<String>> = Vec::new();
-    for (line, whole) in masked.code.lines().zip(file.text.lines()) {
-        if let Some(path) = whole.trim().strip_prefix("#[path = \"") {
-            given = path.split('"').next().map(str::to_owned);
-            continue;
-        }
-        let module = module_name(line);
-        if let Some((name, true)) = module {
-            let names = blocks.iter().flatten().map(String::as_str);
-            let inner: Vec<&str> = std::iter::once(base).chain(names).collect();
-            let below = format!("{}/{name}", inner.join("/"));
-            match given.take() {
-                Some(path) => {
-                    let path = format!("{}/{path}", folder(&file.path));
-                    found.push((path.clone(), folder(&path)));
-                }
-                None => found.push((format!("{below}.rs"), below)),
-            }
-        }
-        for char in line.chars() {
-            match char {
-                '{' => blocks.push(module.filter(|(_, ends)| !ends).map(|(name, _)| name.into())),
-                '}' => drop(blocks.pop()),
-                _ => {}
-            }
-        }
-    }
-    found
-}
-
-/// The module that a line begins, and whether its text is elsewhere.
-fn module_name(line: &str) -> Option<(&str, bool)> {
-    let line = line.trim();
-    let line = match line.strip_prefix("pub") {
-        Some(rest) if rest.starts_with('(') => rest.split_once(')')?.1.trim_start(),
-        Some(rest) => rest.trim_start(),
-        None => line,
-    };
-    let rest = line.strip_prefix("mod ")?;
-    match rest.strip_suffix(';') {
-        Some(name) => Some((name.trim(), true)),
-        None => Some((rest.split('{').next()?.trim(), false)),
     }
 }
 

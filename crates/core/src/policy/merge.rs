@@ -155,6 +155,53 @@ mod tests {
     }
 
     #[test]
+    fn the_words_and_the_defaults_are_the_originals() {
+        assert_eq!(Host::list(), "sandbox");
+        assert_eq!(Security::list(), "deny, allowlist, full");
+        assert_eq!(Ask::list(), "off, on-miss, always");
+        assert_eq!(RuntimeType::list(), "gvisor, runc");
+        assert_eq!(WorkspaceAccess::list(), "none, ro, rw");
+        let Policy { retry, resources, sources, .. } = Policy::default();
+        assert_eq!((retry.max_attempts, retry.delay_ms), (2, 0));
+        assert!(resources.is_empty() && sources.is_empty());
+        let Policy { host, security, ask, runtime_type, workspace_access, .. } = Policy::default();
+        assert_eq!(host.as_str(), "sandbox");
+        assert_eq!((security.as_str(), ask.as_str()), ("allowlist", "off"));
+        assert_eq!((runtime_type.as_str(), workspace_access.as_str()), ("gvisor", "rw"));
+        assert!(Policy::default().network_enabled && !Policy::default().interactive);
+    }
+
+    #[test]
+    fn a_blank_word_is_the_default() {
+        let blank = Some("  ".to_owned());
+        let given = PolicyPatch {
+            host: blank.clone(),
+            security: blank.clone(),
+            ask: blank.clone(),
+            runtime_type: blank.clone(),
+            workspace_access: blank,
+            resources: Some(Map::new()),
+            retry: Some(RetryPatch::default()),
+            ..PolicyPatch::default()
+        };
+        let merged = merge(&Policy::default(), &given, Source::Command).unwrap();
+        assert_eq!(Policy { sources: Default::default(), ..merged }, Policy::default());
+    }
+
+    #[test]
+    fn a_resource_is_read_as_a_whole_number_and_text_is_refused() {
+        let resources = |value: Value| patch(|p| p.resources = value.as_object().cloned());
+        let given = resources(json!({"cpu": 1_500.7, "memory": 2_147_483_648_u64}));
+        let merged = merge(&Policy::default(), &given, Source::Command).unwrap();
+        assert_eq!((merged.resource("cpu"), merged.resource("gpu")), (1_500, 0));
+        assert_eq!(merged.resource("memory"), 2 << 30);
+        assert_eq!(merged.resources["cpu"], 1_500.7, "it is kept as it came, for the class key");
+        assert!(message(resources(json!({"cpu": "2000"}))).contains("allowed: a number"));
+        assert!(message(resources(json!({"gpu": 9}))).contains("0 to 8"));
+        assert!(message(resources(json!({"memory": -1}))).contains("policy.resources.memory"));
+    }
+
+    #[test]
     fn an_empty_policy_is_the_default_also_for_booleans() {
         let merged = merge(&Policy::default(), &PolicyPatch::default(), Source::Command).unwrap();
         assert_eq!(merged, Policy::default());

@@ -207,6 +207,33 @@ fn a_second_command_for_a_session_becomes_an_input() {
 }
 
 #[test]
+fn a_command_that_became_an_input_is_a_hit_the_second_time() {
+    check(
+        "
+        agent a
+        accept A session=s
+        accept B session=s key=k
+        accept B session=s key=k
+        accept C session=s key=k
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > accept A session=s
+              A is queued, A.1 queued
+            > accept B session=s key=k
+              A is queued, A.2 queued
+            > accept B session=s key=k
+              A is queued, A.2 queued, hit
+            > accept C session=s key=k
+              no: idempotency_conflict [idempotency_key] the idempotency key "k" was used with another body
+            =
+              A queued | A.1 waiting | A.2 waiting
+        "#]],
+    );
+}
+
+#[test]
 fn a_hooks_command_is_a_task_of_its_own() {
     check(
         "

@@ -76,7 +76,7 @@ pub fn prompt(task: &Task, first: &Input) -> TaskLogEntry {
         seq_num: 0,
         event_id: format!("{}:0", task.id),
         stream: Channel::User,
-        data: first.message.clone(),
+        data: redact::copy(&first.message),
         chunk_type: "task_prompt".to_owned(),
         metadata: None,
     }

@@ -483,6 +483,7 @@ fn records_are_shown_without_secrets_in_both_shapes() {
             Original::Event(event) => hides(event)["payload"]["input_tokens"].clone(),
         };
     }
+    hides(prompt(&a_task(), &a_secret_input()));
 }
 
 #[test]

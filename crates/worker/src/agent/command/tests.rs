@@ -117,3 +117,11 @@ fn a_command_must_be_a_list_of_texts() {
     assert!(refusal(config.clone(), &long).contains("standard input"));
     assert!(refusal(config, "a\0b").contains("zero character"));
 }
+
+#[test]
+fn under_deny_a_program_is_not_run() {
+    let mut job = job(json!({"command": ["/bin/echo"]}));
+    job.security = "deny".to_owned();
+    let Err(Refusal(text)) = Command.launch(&job, &input("m")) else { panic!("it is refused") };
+    assert!(text.contains("lets the agent run no commands"), "{text}");
+}
