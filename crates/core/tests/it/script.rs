@@ -36,6 +36,7 @@ pub const WORKSPACE: WorkspaceId = WorkspaceId::DEFAULT;
 #[track_caller]
 pub fn check(text: &str, expected: Expect) {
     let mut script = run(text);
+    script.check_counts();
     script.summary();
     expected.assert_eq(&script.trace);
 }
@@ -86,8 +87,10 @@ pub struct Script {
     /// What each worker is: its incarnation, offer and connection.
     pub workers: BTreeMap<WorkerId, (IncarnationId, Offer, Option<Link>)>,
     pub tasks: BTreeMap<String, TaskId>,
-    /// The task that is being accepted.
-    pub naming: Option<String>,
+    /// The tasks that are being accepted.
+    pub naming: VecDeque<String>,
+    /// What is asked is decided together, later.
+    gathers: bool,
     pub workspaces: BTreeMap<String, WorkspaceId>,
     /// The last execution of each task.
     pub given: BTreeMap<String, Given>,
@@ -147,7 +150,8 @@ impl Script {
             faults: VecDeque::new(),
             workers: BTreeMap::new(),
             tasks: BTreeMap::new(),
-            naming: None,
+            naming: VecDeque::new(),
+            gathers: false,
             workspaces: BTreeMap::new(),
             given: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -233,6 +237,11 @@ impl Script {
                 other => panic!("a fault is not {other}"),
             }),
             "concurrency" => self.show_instance(words),
+            "gather" => self.gathers = true,
+            "decide" => {
+                self.gathers = false;
+                self.drain();
+            }
             "workspace" | "pause" | "resume" | "set-workspace" | "set" | "reset" | "instance"
             | "waits" | "events" | "budget" | "reset-budget" | "room" => self.manage(&verb, words),
             _ => self.report(&verb, words),
@@ -287,14 +296,16 @@ impl Script {
             budget: budget(words),
             ..Accept::default()
         };
-        self.naming = Some(name);
+        self.naming.push_back(name);
         // Whoever comes first comes a moment earlier, unless it is said otherwise.
         if words.named("at").is_none() {
             self.now = self.now + Span::millis(1);
         }
         let workspace = self.workspace_of(words);
         self.ask(Command::Accept { workspace, accept: Box::new(accept) });
-        self.naming = None;
+        if !self.gathers {
+            self.naming.clear();
+        }
     }
 
     fn submit(&mut self, words: &mut Words) {
@@ -421,7 +432,9 @@ impl Script {
 
     fn handle(&mut self, input: Input) {
         self.engine.handle(input, self.now);
-        self.drain();
+        if !self.gathers {
+            self.drain();
+        }
     }
 
     fn drain(&mut self) {
