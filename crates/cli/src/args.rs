@@ -16,7 +16,9 @@ pub use agents::{Agents, ConfigArgs};
 pub use run::RunArgs;
 pub use schedules::{RuleArgs, Schedules};
 pub use service::{DevArgs, ServerArgs, WorkerArgs};
-pub use tasks::{Inputs, Instances, ListTasksArgs, LogsArgs, Runs, SendArgs, Tasks, Workers};
+pub use tasks::{
+    Budgets, Inputs, Instances, ListTasksArgs, LogsArgs, Runs, SendArgs, Tasks, Workers, Workspaces,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -117,6 +119,12 @@ pub enum Command {
     /// Concurrency and health of each class of work.
     #[command(subcommand)]
     Instances(Instances),
+    /// What agents and the workspace may spend.
+    #[command(subcommand)]
+    Budgets(Budgets),
+    /// Tenants: each has agents, tasks and schedules of its own.
+    #[command(subcommand)]
+    Workspaces(Workspaces),
     /// The workers of the server.
     #[command(subcommand)]
     Workers(Workers),

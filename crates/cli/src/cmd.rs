@@ -1,6 +1,7 @@
 //! One file per noun: each asks the server and prints its answer.
 
 mod agents;
+mod budgets;
 mod completions;
 mod dev;
 mod doctor;
@@ -15,6 +16,7 @@ mod tasks;
 mod text;
 mod worker;
 mod workers;
+mod workspaces;
 
 use hostler_wire::status::Exit;
 
@@ -35,6 +37,8 @@ pub async fn carry_out(cli: Cli) -> anyhow::Result<Exit> {
         Command::Runs(runs) => runs::runs(&global, runs).await,
         Command::Schedules(of) => schedules::schedules(&global, of).await,
         Command::Instances(instances) => instances::instances(&global, instances).await,
+        Command::Budgets(budgets) => budgets::budgets(&global, budgets).await,
+        Command::Workspaces(of) => workspaces::workspaces(&global, of).await,
         Command::Workers(workers) => workers::workers(&global, workers).await,
         Command::Doctor => doctor::doctor(&global).await,
         Command::Completions { shell } => completions::completions(shell),

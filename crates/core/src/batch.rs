@@ -52,12 +52,12 @@ pub struct Committed {
 /// loaded rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Find {
-    /// Ready tasks of classes that have room and fit one of the rooms (`capacity::ready`), beginning
-    /// with the workspaces above `after`.
+    /// Ready tasks of classes that have room and fit one of the rooms (`capacity::ready`),
+    /// beginning with the workspaces above `after`.
     Ready { rooms: Vec<Room>, limit: usize, after: WorkspaceId },
     /// The classes of an agent by key, at most `limits::CLASSES_MAX`.
     Classes { agent: AgentId },
-    /// The classes of a workspace that a spent budget holds back, by key.
+    /// The classes of a workspace that a spent budget holds back, by key, as many at most.
     Held { workspace: WorkspaceId },
     /// Every workspace, by number.
     Workspaces,

@@ -59,8 +59,8 @@ pub const HISTORY_MAX: usize = 20;
 pub const WEIGHT_MAX: u32 = 1_000;
 /// Labels that an agent may ask of its workers.
 pub const LABELS_MAX: usize = 32;
-/// Classes of an agent that follow a change of its config in its transaction; the others follow
-/// when they are used next.
+/// Classes that follow a change of their agent's config, or of a budget, in its transaction; the
+/// others follow when they are used or looked at next.
 pub const CLASSES_MAX: usize = 10_000;
 /// When a class is looked at again whose budget has no end but a person's word.
 pub const BUDGET_RECHECK: Span = Span::seconds(5 * 60);

@@ -369,8 +369,24 @@ impl Client {
 
     // What carries runs out.
 
-    pub async fn list_instances(&self) -> Result<json::InstanceList, ClientError> {
-        self.get(&["instances"]).await
+    pub async fn list_instances(
+        &self,
+        page: &json::Paged,
+    ) -> Result<json::InstanceList, ClientError> {
+        self.get_with(&["instances"], page).await
+    }
+
+    pub async fn update_instance(
+        &self,
+        key: &str,
+        change: &json::UpdateInstance,
+    ) -> Result<json::Instance, ClientError> {
+        read(self.request(Method::PATCH, &["instances", key])?.json(change)).await
+    }
+
+    /// Healthy again, whatever it failed at.
+    pub async fn reset_instance(&self, key: &str) -> Result<json::Instance, ClientError> {
+        read(self.request(Method::POST, &["instances", key, "reset"])?).await
     }
 
     pub async fn get_instance(&self, key: &str) -> Result<json::Instance, ClientError> {
@@ -379,6 +395,59 @@ impl Client {
 
     pub async fn list_workers(&self) -> Result<json::WorkerList, ClientError> {
         self.get(&["workers"]).await
+    }
+
+    // Workspaces, and what may be spent.
+
+    pub async fn list_workspaces(
+        &self,
+        page: &json::Paged,
+    ) -> Result<json::WorkspaceList, ClientError> {
+        let mut url = self.url(&["api", "v1", "workspaces"])?;
+        add_query(&mut url, page)?;
+        read(self.authorized(self.http.get(url))).await
+    }
+
+    pub async fn create_workspace(
+        &self,
+        workspace: &json::CreateWorkspace,
+    ) -> Result<json::Workspace, ClientError> {
+        let url = self.url(&["api", "v1", "workspaces"])?;
+        read(self.authorized(self.http.post(url)).json(workspace)).await
+    }
+
+    pub async fn get_workspace(&self, key: &str) -> Result<json::Workspace, ClientError> {
+        let url = self.url(&["api", "v1", "workspaces", key])?;
+        read(self.authorized(self.http.get(url))).await
+    }
+
+    pub async fn update_workspace(
+        &self,
+        key: &str,
+        change: &json::UpdateWorkspace,
+    ) -> Result<json::Workspace, ClientError> {
+        let url = self.url(&["api", "v1", "workspaces", key])?;
+        read(self.authorized(self.http.patch(url)).json(change)).await
+    }
+
+    /// Of an agent, or of the workspace itself.
+    pub async fn budget(&self, agent: Option<&str>) -> Result<json::BudgetStanding, ClientError> {
+        match agent {
+            Some(agent) => self.get(&["agents", agent, "budget"]).await,
+            None => self.get(&["budget"]).await,
+        }
+    }
+
+    /// Nothing of it is spent, from here on.
+    pub async fn reset_budget(
+        &self,
+        agent: Option<&str>,
+    ) -> Result<json::BudgetStanding, ClientError> {
+        let request = match agent {
+            Some(agent) => self.request(Method::POST, &["agents", agent, "budget", "reset"])?,
+            None => self.request(Method::POST, &["budget", "reset"])?,
+        };
+        read(request).await
     }
 
     // How requests are made and answers read.

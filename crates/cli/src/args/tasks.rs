@@ -131,9 +131,73 @@ pub enum Runs {
 #[derive(Debug, Subcommand)]
 pub enum Instances {
     /// Every class of work that was seen.
-    List,
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
     /// One of them, by its key.
     Get { key: String },
+    /// Change what is named; the rest stays.
+    Set {
+        key: String,
+        /// How many of its runs may be live at once, whatever the agent's config says.
+        #[arg(long, value_name = "N", conflicts_with = "concurrency_of_agent")]
+        concurrency: Option<i64>,
+        /// What the agent's config says counts again.
+        #[arg(long)]
+        concurrency_of_agent: bool,
+        /// Failures in a row that degrade it.
+        #[arg(long, value_name = "N")]
+        threshold: Option<i64>,
+        /// Its share among the classes of its workspace.
+        #[arg(long, value_name = "N")]
+        weight: Option<i64>,
+    },
+    /// Healthy again, whatever it failed at.
+    Reset { key: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Workspaces {
+    /// The workspaces of the server.
+    List {
+        #[command(flatten)]
+        page: PageArgs,
+    },
+    /// One of them; the one that is used without a key.
+    Get { key: Option<String> },
+    /// A new workspace.
+    Create { key: String },
+    /// Nothing of it starts until it is resumed; what runs goes on.
+    Pause { key: Option<String> },
+    /// Its tasks start again.
+    Resume { key: Option<String> },
+    /// Its share among workspaces.
+    Weigh { key: String, weight: i64 },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Budgets {
+    /// What may be spent, and what was: of an agent, or of the workspace.
+    Get { agent: Option<String> },
+    /// What all tasks of an agent, or of the workspace, may spend together.
+    Set {
+        agent: Option<String>,
+        #[arg(long, value_name = "DOLLARS")]
+        usd: Option<f64>,
+        /// Input and output together.
+        #[arg(long, value_name = "N")]
+        tokens: Option<u64>,
+        #[arg(long, value_name = "N")]
+        turns: Option<u64>,
+        /// `total`, `day` or `month`, in UTC.
+        #[arg(long, default_value = "total")]
+        period: String,
+    },
+    /// Take the limits away.
+    Remove { agent: Option<String> },
+    /// Nothing is spent, from here on.
+    Reset { agent: Option<String> },
 }
 
 #[derive(Debug, Subcommand)]

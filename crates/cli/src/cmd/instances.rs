@@ -1,6 +1,6 @@
 //! `hostler instances`.
 
-use hostler_wire::json::Instance;
+use hostler_wire::json::{Instance, Paged, UpdateInstance};
 use hostler_wire::status::Exit;
 
 use crate::args::{Global, Instances};
@@ -10,22 +10,35 @@ use crate::print::{self, Card, Table, clean_line, cut, short};
 pub async fn instances(global: &Global, instances: Instances) -> anyhow::Result<Exit> {
     let site = Site::find(global).await?;
     match instances {
-        Instances::List => {
-            let list = site.client.list_instances().await?;
+        Instances::List { page } => {
+            let page = Paged { limit: page.limit, cursor: page.cursor };
+            let list = site.client.list_instances(&page).await?;
             match global.json {
                 true => print::json(&list)?,
                 false => table(&list.instances, list.next_cursor.as_deref()),
             }
         }
-        Instances::Get { key } => {
-            let instance = site.client.get_instance(&key).await?;
-            match global.json {
-                true => print::json(&instance)?,
-                false => show(&instance),
-            }
+        Instances::Get { key } => told(global, &site.client.get_instance(&key).await?)?,
+        Instances::Set { key, concurrency, concurrency_of_agent, threshold, weight } => {
+            let own = concurrency.map(Some);
+            let change = UpdateInstance {
+                concurrency: if concurrency_of_agent { Some(None) } else { own },
+                failed_attempt_threshold: threshold,
+                weight,
+            };
+            told(global, &site.client.update_instance(&key, &change).await?)?;
         }
+        Instances::Reset { key } => told(global, &site.client.reset_instance(&key).await?)?,
     }
     Ok(Exit::Ok)
+}
+
+fn told(global: &Global, instance: &Instance) -> anyhow::Result<()> {
+    match global.json {
+        true => print::json(instance)?,
+        false => show(instance),
+    }
+    Ok(())
 }
 
 fn table(instances: &[Instance], next_cursor: Option<&str>) {
@@ -60,6 +73,20 @@ fn show(instance: &Instance) {
         .line("running", instance.running_attempts)
         .line("stopping", instance.stopping_attempts)
         .line("queued", format!("{}, {} parked", instance.queued_tasks, instance.parked_tasks))
-        .line("threshold", format!("{} failures", instance.failed_attempt_threshold));
+        .line("warm", instance.idle_attempts)
+        .line("weight", instance.weight)
+        .line("failures", failures(instance))
+        .maybe("tried again", instance.probe_at.as_ref())
+        .maybe("held by", instance.held_by.as_ref())
+        .maybe("held until", instance.held_until.as_ref());
+    for change in &instance.history {
+        let (from, to) = (change.from.as_str(), change.to.as_str());
+        card.line("changed", format!("{} {from} to {to}: {}", change.at, change.reason));
+    }
     card.print();
+}
+
+fn failures(instance: &Instance) -> String {
+    let (failed, most) = (instance.failed_attempts, instance.failed_attempt_threshold);
+    format!("{failed} in a row; {most} degrade it")
 }

@@ -66,6 +66,9 @@ pub(crate) fn create(
         created_at: txn.now,
         updated_at: txn.now,
     };
+    if agent.budget().is_some() {
+        account::open(txn, workspace, Some(agent.id))?;
+    }
     txn.put_agent_key(workspace, agent.agent_key.clone(), agent.id);
     txn.put_agent(agent.clone());
     Ok(agent)

@@ -1,6 +1,7 @@
 //! The health of a class: degrading after failures, healing after a while (INS-1, INS-2).
 //!
-//! **What** Attempts that end `error` or `timeout` count, one after the other, until one succeeds.
+//! **What** Attempts that end `error` or `timeout` count, one after the other, until one succeeds;
+//! not those that a budget has ended, nor those that were nobody's failure (`run::finish`).
 //! Half of the threshold is a warning; the threshold degrades. A degraded class waits until
 //! `probe_at`; then it may have one execution. Its success heals, its failure degrades anew, and
 //! the wait is doubled. An attempt that began before may decide it as well.
@@ -14,13 +15,13 @@ use super::{Change, Health, Instance};
 use crate::engine::txn::{Decided, Txn};
 use crate::lease::Lease;
 use crate::limits;
-use crate::run::outcome::Outcome;
+use crate::run::outcome::{Failure, Outcome};
 use crate::run::state::Event;
 use crate::time::{Span, Timestamp};
 
 impl Instance {
     /// Its status from here on, with its place in the history when it is another one.
-    pub(crate) fn turn(&mut self, to: Health, reason: &str, at: Timestamp) -> bool {
+    pub(crate) fn change_to(&mut self, to: Health, reason: &str, at: Timestamp) -> bool {
         let from = std::mem::replace(&mut self.status, to);
         if from == to {
             return false;
@@ -47,6 +48,8 @@ impl Instance {
 pub(crate) fn ended(txn: &mut Txn<'_>, lease: &Lease, outcome: &Outcome) -> Decided<()> {
     let succeeded = match outcome.event {
         Event::Succeed => true,
+        // What it may cost says nothing of its health (RUN-11).
+        _ if outcome.failure == Some(Failure::Budget) => return Ok(()),
         Event::Fail | Event::TimeOut => false,
         // A cancel is nobody's failure.
         Event::Cancel | Event::Start | Event::Retry => return Ok(()),
@@ -57,7 +60,7 @@ pub(crate) fn ended(txn: &mut Txn<'_>, lease: &Lease, outcome: &Outcome) -> Deci
         true if from == Health::Healthy && instance.failed_attempts == 0 => return Ok(()),
         true => {
             clear(&mut instance);
-            instance.turn(Health::Healthy, "an attempt succeeded", txn.now);
+            instance.change_to(Health::Healthy, "an attempt succeeded", txn.now);
             "an attempt succeeded".to_owned()
         }
         false => {
@@ -96,7 +99,7 @@ fn fail(txn: &mut Txn<'_>, instance: &mut Instance, reason: &str) {
         (Health::Degraded, _) if instance.probe_at.is_none() => cool_down(txn, instance),
         (Health::Degraded, _) => {}
         (_, to) => {
-            if instance.turn(to, reason, txn.now) && to == Health::Degraded {
+            if instance.change_to(to, reason, txn.now) && to == Health::Degraded {
                 cool_down(txn, instance);
             }
         }
@@ -127,7 +130,7 @@ pub(crate) fn clear(instance: &mut Instance) {
 /// The threshold is another one.
 pub(crate) fn judge_anew(txn: &mut Txn<'_>, instance: &mut Instance) {
     let to = instance.judged();
-    if instance.turn(to, "a person set the threshold", txn.now) {
+    if instance.change_to(to, "a person set the threshold", txn.now) {
         instance.probe_at = None;
         instance.degradations = 0;
         if to == Health::Degraded {

@@ -51,7 +51,7 @@ pub(crate) fn update(
 pub(crate) fn reset(txn: &mut Txn<'_>, workspace: WorkspaceId, key: &str) -> Decided<Instance> {
     let mut instance = find(txn, workspace, key)?;
     health::clear(&mut instance);
-    instance.turn(Health::Healthy, "a person reset it", txn.now);
+    instance.change_to(Health::Healthy, "a person reset it", txn.now);
     instance.updated_at = txn.now;
     txn.put_instance(instance.clone());
     Ok(instance)

@@ -163,7 +163,8 @@ impl Round {
     }
 
     /// Claims of tasks that this round queues, of classes in which nobody waits before them: what
-    /// can start at once needs no search and no commit of its own.
+    /// can start at once needs no search and no commit of its own. Where there is not a place for
+    /// each of them the search says who goes first (DSP-2).
     fn claims_at_once(&self) -> Vec<Work> {
         let mut queued: BTreeMap<&str, Vec<TaskId>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
@@ -175,13 +176,16 @@ impl Round {
                 queued.entry(&accepted.task.instance_key).or_default().push(accepted.task.id);
             }
         }
+        if seen.len() > self.claims_left {
+            return Vec::new();
+        }
         let alone = |key: &str, count: usize| {
             let row = self.writes.rows.get(&Key::Instance(key.to_owned())).and_then(Option::as_ref);
             let Some(Row::Instance(instance)) = row.map(Arc::as_ref) else { return false };
             (instance.queued - instance.parked) as usize <= count
         };
         let claims = queued.iter().filter(|(key, tasks)| alone(key, tasks.len()));
-        let claims = claims.flat_map(|(_, tasks)| tasks).take(self.claims_left);
+        let claims = claims.flat_map(|(_, tasks)| tasks);
         let claim = |(index, task): (usize, &TaskId)| {
             let mut ids = Ids::new(self.now, self.works[0].seed ^ index as u64);
             Work { command: Command::Claim(*task), seed: ids.bits(), ticket: None }

@@ -1,8 +1,9 @@
 //! One command's view of the rows: what it has read, what it wants written.
 //!
 //! **Invariants** Counts are exact by construction: [`Txn::put_task`] and [`Txn::put_lease`] move
-//! the counts of the instance and the session with the row (INV-TASK-1, INV-LEASE-3, INV-CAP-2), and
-//! what is reserved on the worker with the lease (INV-WORKER-3); [`Txn::put_run`] writes the snapshot that a change of status owes (INV-RUN-4).
+//! the counts of the instance and the session with the row (INV-TASK-1, INV-LEASE-3, INV-CAP-2),
+//! and with a lease what is reserved on its worker (INV-WORKER-3); [`Txn::put_run`] writes the
+//! snapshot that a change of status owes (INV-RUN-4).
 //!
 //! A read of a row that is not loaded halts the command; the engine loads it and decides again
 //! from the start. Deciding is pure, so doing it twice does no harm.

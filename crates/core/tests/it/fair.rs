@@ -143,3 +143,19 @@ fn a_workspace_is_paused_and_resumed_at_once_and_its_key_is_its_own() {
         "#]],
     );
 }
+
+#[test]
+fn what_is_accepted_together_goes_by_priority_as_well() {
+    let lines = "
+        agent a max=9
+        worker w1 slots=2
+        gather
+        accept l1 lane=x priority=low at=once
+        accept n1 lane=y at=once
+        accept u1 lane=z priority=urgent at=once
+        accept n2 lane=y at=once
+        decide
+        offer w1 9
+        ";
+    assert_eq!(given(lines), ["u1", "n1", "n2", "l1"]);
+}

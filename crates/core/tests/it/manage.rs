@@ -7,7 +7,9 @@ use hostler_core::capacity::waiting::{self, Around};
 use hostler_core::command::Command;
 use hostler_core::id::{WorkerId, WorkspaceId};
 use hostler_core::key::{Key, Row};
+use hostler_core::lease::Resources;
 use hostler_core::stream::Body;
+use hostler_core::task::State;
 use hostler_core::worker::Status;
 use hostler_core::workspace::manage::{CreateWorkspace, UpdateWorkspace};
 use hostler_store::{LogRange, Store};
@@ -84,6 +86,35 @@ impl Script {
     fn key_of(&mut self, words: &mut Words) -> String {
         let task = self.task(words);
         self.row_of_task(task).instance_key
+    }
+
+    /// Every count is what the rows say (INV-CAP-1, INV-CAP-2, INV-WORKER-3).
+    pub fn check_counts(&self) {
+        let (mut tasks, mut leases) = (Vec::new(), Vec::new());
+        self.store.each(|_, _, row| match row {
+            Row::Task(task) if task.state == State::Queued => tasks.push(task.clone()),
+            Row::Lease(lease) => leases.push(lease.clone()),
+            _ => {}
+        });
+        self.store.each(|_, _, row| match row {
+            Row::Instance(instance) => {
+                let of = || tasks.iter().filter(|task| task.instance_key == instance.key);
+                let mut ready = [0; 4];
+                for task in of().filter(|task| task.parked.is_none()) {
+                    ready[task.priority as usize] += 1;
+                }
+                assert_eq!((instance.queued as usize, instance.ready), (of().count(), ready));
+                assert_eq!(instance.queued - instance.parked, ready.iter().sum::<u32>());
+                let live = leases.iter().filter(|lease| lease.instance_key == instance.key);
+                assert_eq!(instance.taken() as usize, live.count());
+            }
+            Row::Worker(worker) => {
+                let its = leases.iter().filter(|lease| lease.worker_id == worker.id);
+                let taken = its.fold(Resources::default(), |sum, one| sum.plus(one.resources));
+                assert_eq!(worker.reserved, taken);
+            }
+            _ => {}
+        });
     }
 
     /// The kinds of event in a task's stream, with the reason that some have.

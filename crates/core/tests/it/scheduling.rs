@@ -39,10 +39,10 @@ impl Script {
                     active: words.number("active"),
                     options: options(words),
                 };
-                self.naming = Some(name);
+                self.naming.push_back(name);
                 let create = Box::new(create);
                 self.ask(Command::CreateSchedule { workspace: WORKSPACE, create });
-                self.naming = None;
+                self.naming.clear();
             }
             "reschedule" => {
                 let update = UpdateSchedule {
@@ -59,10 +59,11 @@ impl Script {
                 self.ask(Command::DeleteSchedule { workspace: WORKSPACE, id });
             }
             "trigger" => {
-                self.naming = Some(words.next());
+                let name = words.next();
+                self.naming.push_back(name);
                 let idempotency_key = words.named("key");
                 self.ask(Command::Trigger { workspace: WORKSPACE, id, idempotency_key });
-                self.naming = None;
+                self.naming.clear();
             }
             "backfill" => {
                 let mut time = |name: &str| {
@@ -136,7 +137,7 @@ impl Script {
     }
 
     pub fn shown_schedule(&mut self, schedule: &Schedule) -> String {
-        if let Some(name) = self.naming.take() {
+        if let Some(name) = self.naming.pop_front() {
             self.names.insert(schedule.id.0, name.clone());
             self.schedules.insert(name, schedule.id);
         }

@@ -41,6 +41,7 @@ pub fn check(text: &str, expected: Expect) {
 /// What comes of a script.
 pub fn trace(text: &str) -> String {
     let mut script = run(text);
+    script.check_counts();
     script.summary();
     script.trace
 }
@@ -93,8 +94,10 @@ pub struct Script {
     pub workers: BTreeMap<WorkerId, (IncarnationId, Offer, Option<Link>)>,
     pub tasks: BTreeMap<String, TaskId>,
     pub schedules: BTreeMap<String, hostler_core::id::ScheduleId>,
-    /// The task that is being accepted.
-    pub naming: Option<String>,
+    /// The tasks that are being accepted.
+    pub naming: VecDeque<String>,
+    /// What is asked is decided together, later.
+    gathers: bool,
     pub workspaces: BTreeMap<String, WorkspaceId>,
     /// The last execution of each task.
     pub given: BTreeMap<String, Given>,
@@ -156,7 +159,8 @@ impl Script {
             workers: BTreeMap::new(),
             tasks: BTreeMap::new(),
             schedules: BTreeMap::new(),
-            naming: None,
+            naming: VecDeque::new(),
+            gathers: false,
             workspaces: BTreeMap::new(),
             given: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -256,6 +260,11 @@ impl Script {
             "keep" => self.keep(words),
             "stream" => self.show_stream(words),
             "concurrency" => self.show_instance(words),
+            "gather" => self.gathers = true,
+            "decide" => {
+                self.gathers = false;
+                self.drain();
+            }
             "workspace" | "pause" | "resume" | "set-workspace" | "set" | "reset" | "instance"
             | "waits" | "events" | "budget" | "reset-budget" | "room" => self.manage(&verb, words),
             _ => self.report(&verb, words),
@@ -310,14 +319,16 @@ impl Script {
             budget: budget(words),
             ..Accept::default()
         };
-        self.naming = Some(name);
+        self.naming.push_back(name);
         // Whoever comes first comes a moment earlier, unless it is said otherwise.
         if words.named("at").is_none() {
             self.now = self.now + Span::millis(1);
         }
         let workspace = self.workspace_of(words);
         self.ask(Command::Accept { workspace, accept: Box::new(accept) });
-        self.naming = None;
+        if !self.gathers {
+            self.naming.clear();
+        }
     }
 
     fn submit(&mut self, words: &mut Words) {
@@ -457,7 +468,9 @@ impl Script {
 
     fn handle(&mut self, input: Input) {
         self.engine.handle(input, self.now);
-        self.drain();
+        if !self.gathers {
+            self.drain();
+        }
     }
 
     fn drain(&mut self) {

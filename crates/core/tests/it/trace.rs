@@ -249,8 +249,8 @@ impl Script {
 
     fn accepted(&mut self, accepted: &Accepted) -> String {
         let task = accepted.task.id;
-        if let Some(name) = self.naming.take()
-            && !self.names.contains_key(&task.0)
+        if !self.names.contains_key(&task.0)
+            && let Some(name) = self.naming.pop_front()
         {
             self.names.insert(task.0, name.clone());
             self.tasks.insert(name, task);

@@ -149,9 +149,9 @@ pub fn what_fits_no_room_is_not_found(store: &dyn Store) {
     let tasks: Vec<Task> = (1..=5).map(|number| on(number, task(number))).collect();
     put_all(store, &instances, &tasks);
     let small = Room { memory_bytes: Some(99), ..room() };
-    assert_eq!(ready_for(store, &[small.clone()], 100), [1, 2].map(task_id));
+    assert_eq!(ready_for(store, std::slice::from_ref(&small), 100), [1, 2].map(task_id));
     let large = Room { memory_bytes: Some(100), ..room() };
-    assert_eq!(ready_for(store, &[large.clone()], 100), [1, 2, 5].map(task_id));
+    assert_eq!(ready_for(store, &[large], 100), [1, 2, 5].map(task_id));
     let mut labelled = small.clone();
     labelled.labels.insert("zone".into(), "ü".into());
     labelled.labels.insert("disk".into(), "ssd".into());

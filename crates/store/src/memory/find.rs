@@ -53,7 +53,7 @@ pub fn find(state: &State, find: &Find) -> Found {
                 Entry::Held(of, key) if of == workspace => Some(key.clone()),
                 _ => None,
             });
-            Found::Classes(held.collect())
+            Found::Classes(held.take(limits::CLASSES_MAX).collect())
         }
         Find::Workspaces => {
             let first = Key::Workspace(WorkspaceId(0));

@@ -16,7 +16,7 @@ const CLASSES: &str = "SELECT key FROM instances INDEXED BY instances_agent
     WHERE agent_id = ?1 ORDER BY key LIMIT ?2";
 
 const HELD: &str = "SELECT key FROM instances INDEXED BY instances_held
-    WHERE held = 1 AND workspace_id = ?1 ORDER BY key";
+    WHERE held = 1 AND workspace_id = ?1 ORDER BY key LIMIT ?2";
 
 const WORKSPACES: &str = "SELECT id, body ->> '$.key' FROM workspaces ORDER BY id";
 
@@ -60,7 +60,11 @@ pub fn find(connection: &Connection, find: &Find) -> Result<Found, Error> {
             let of = params![agent.as_bytes().as_slice(), bounded(limits::CLASSES_MAX)];
             classes(connection, CLASSES, of)
         }
-        Find::Held { workspace } => classes(connection, HELD, params![workspace.0.cast_signed()]),
+        Find::Held { workspace } => classes(
+            connection,
+            HELD,
+            params![workspace.0.cast_signed(), bounded(limits::CLASSES_MAX)],
+        ),
         Find::Workspaces => workspaces(connection),
         Find::Due { now, limit } => due(connection, *now, *limit),
         Find::Leases { worker } => leases(connection, LEASES, &worker.0),

@@ -16,7 +16,8 @@ pub struct Agent {
     /// Unique in its workspace; also accepted wherever an agent's id is.
     pub agent_key: String,
     pub name: String,
-    /// `runner`, `provider`, `model`, `system_prompt`, `workspace_dir`, `max_concurrency` and
+    /// `runner`, `provider`, `model`, `system_prompt`, `workspace_dir`, `max_concurrency`, `pool`
+    /// and `labels` of its workers, `budget` (`max_usd`, `max_tokens`, `max_turns`, `period`) and
     /// others; keys that Hostler does not know are kept. Secrets are shown as `[REDACTED]`.
     pub config_json: Object,
     /// An agent that is not active accepts no commands.

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
 pub fn serialize<T: Serialize, S: Serializer>(
     value: &Option<Option<T>>,
     to: S,
