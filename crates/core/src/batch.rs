@@ -52,7 +52,7 @@ pub struct Committed {
 /// loaded rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Find {
-    /// Ready tasks of classes that have room and fit one of the rooms (`capacity::ready`),
+    /// Ready tasks of classes that have room and fit one of these (`capacity::ready`),
     /// beginning with the workspaces above `after`.
     Ready { rooms: Vec<Room>, limit: usize, after: WorkspaceId },
     /// The classes of an agent by key, at most `limits::CLASSES_MAX`.

@@ -22,6 +22,7 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("crates/cli/tests/it/host.rs", "polls what the program does, within a bound"),
     ("crates/worker/tests/it/sandbox.rs", "polls what another process does, within a bound"),
     ("crates/worker/tests/it/sandbox/lifetime.rs", "kills after each of many delays"),
+    ("crates/worker/tests/it/worker/model.rs", "a model that streams until it is let go"),
 ];
 
 /// Hosts that packages come from: which one is used is a matter of the machine, not of the tree.

@@ -32,6 +32,8 @@ fn the_commands_and_their_exit_codes() {
               runs         The runs of tasks, and their attempts
               schedules    Rules that make tasks at their times
               instances    Concurrency and health of each class of work
+              budgets      What agents and the workspace may spend
+              workspaces   Tenants: each has agents, tasks and schedules of its own
               workers      The workers of the server
               doctor       What works here, what is missing, and how to get it
               completions  A completion script for a shell

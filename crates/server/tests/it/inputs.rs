@@ -74,7 +74,7 @@ async fn an_interrupt_keeps_the_process_and_its_message_is_the_next_turn() {
     let sent = send(&server, &task, json!({ "message": "stop", "queue_mode": "interrupt" })).await;
     assert_eq!((&later["outcome"], &sent["outcome"]), (&json!("queued"), &json!("interrupted")));
     let ServerBody::Interrupt(interrupt) = worker.next().await else { panic!("an interrupt") };
-    assert_eq!(interrupt.attempt_ids, [assignment.attempt_id.clone()]);
+    assert_eq!(interrupt.attempt_ids, std::slice::from_ref(&assignment.attempt_id));
     let Event::TurnEnded(mut aborted) = turn_ended(&first, "") else { unreachable!() };
     (aborted.is_error, aborted.reason) = (true, "aborted_tools".to_owned());
     let acks = worker.report(&assignment, vec![Event::TurnEnded(aborted)]).await;
@@ -109,7 +109,7 @@ async fn a_warm_process_waits_takes_the_next_message_and_is_closed() {
     let acks = worker.report(&assignment, vec![turn_started(&id), turn_ended(&id, "2")]).await;
     assert_eq!(acks[1].verdict(), Verdict::Wait);
     let ServerBody::Close(close) = worker.next().await else { panic!("it is closed") };
-    assert_eq!(close.attempt_ids, [assignment.attempt_id.clone()]);
+    assert_eq!(close.attempt_ids, std::slice::from_ref(&assignment.attempt_id));
     worker.report(&assignment, vec![ended(Cause::Closed)]).await;
     server.task_in_state(&task, "done").await;
     assert_eq!(server.get(&path).await.1["state"], "closed");
