@@ -4,8 +4,9 @@
 //! names; it keeps that moment as its name whenever it fires.
 //!
 //! **Invariants** `INV-SCHEDULE-1`: each tick ends in one of two ways, once: it has fired, under an
-//! idempotency key of its own, or it is in a [`Missed`] range with a reason. `INV-SCHEDULE-2`: going
-//! on to the next tick and accepting the task are one batch, guarded by the schedule's version.
+//! idempotency key of its own, or it is in a [`Missed`] range with a reason. `INV-SCHEDULE-2`:
+//! going on to the next tick and accepting the task are one batch, guarded by the schedule's
+//! version.
 //!
 //! **Failure** A tick that cannot be accepted is recorded as missed; it is never tried again by
 //! itself. A rule that can no longer be read pauses its schedule.
