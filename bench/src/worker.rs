@@ -139,7 +139,7 @@ impl Work {
         let held = self.held.iter().map(|(attempt_id, term)| v1::Held {
             attempt_id: attempt_id.clone(),
             term: *term,
-            inputs: Vec::new(),
+            ..v1::Held::default()
         });
         let sent_at_ms = wall_ns() / 1_000_000;
         WorkerBody::Heartbeat(v1::Heartbeat { sent_at_ms, held: held.collect() })

@@ -5,6 +5,7 @@ use serde_json::{Map, json};
 use super::Schedule;
 use crate::agent::Agent;
 use crate::engine::txn::{Decided, Txn};
+use crate::id::ScheduleId;
 use crate::idempotency::BodyHash;
 use crate::key::Key;
 use crate::limits;
@@ -53,7 +54,7 @@ pub(crate) fn launch(
 ) -> Decided<Accepted> {
     let Launch { tick, cause, idempotency_key, open } = launch;
     let session_id = match tick {
-        Some(tick) => session_id(schedule, tick),
+        Some(tick) => session_id(schedule.id, tick),
         None => SessionId(txn.ids.uuid().to_string()),
     };
     let idempotency_key = tick.map(|tick| tick_key(schedule, tick)).or(idempotency_key);
@@ -84,7 +85,7 @@ pub(crate) fn launch(
 pub(crate) fn wants(txn: &Txn<'_>, schedule: &Schedule, tick: Timestamp) {
     let (workspace, agent) = (schedule.workspace_id, schedule.agent_id);
     txn.want(Key::Receipt(workspace, agent, tick_key(schedule, tick)));
-    txn.want(Key::Session(workspace, session_id(schedule, tick)));
+    txn.want(Key::Session(workspace, session_id(schedule.id, tick)));
     let lane = lane(schedule);
     txn.want(Key::Instance(accept::instance_key(workspace, agent, Some(&lane), &schedule.policy)));
     txn.want(Key::Workspace(workspace));
@@ -131,11 +132,21 @@ pub(crate) fn tick_key(schedule: &Schedule, tick: Timestamp) -> String {
     format!("schedule:{}:{}", schedule.id, tick.0.div_euclid(1_000))
 }
 
-/// A UUID, since agents resume by nothing else; the original's name of the session makes it.
-fn session_id(schedule: &Schedule, tick: Timestamp) -> SessionId {
-    let name = format!("schedule-session:{}:{}", schedule.id, tick.0.div_euclid(1_000));
+/// A UUID, since agents resume by nothing else, made from the original's name of the session.
+///
+/// It begins with the tick and the schedule's age, as other ids begin with their time: sessions
+/// that are made in one go lie side by side in every index. The hash is the rest of it.
+fn session_id(schedule: ScheduleId, tick: Timestamp) -> SessionId {
+    let name = format!("schedule-session:{schedule}:{}", tick.0.div_euclid(1_000));
     let hash = blake3::hash(name.as_bytes());
-    let bytes = hash.as_bytes()[..16].try_into().expect("sixteen bytes");
+    let hash = u64::from_be_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"));
+    // An id begins with 48 bits of milliseconds; the lower 32 of them are enough for an order.
+    let age = (schedule.0.as_u128() >> 80) as u64 & 0xFFFF_FFFF;
+    // The version takes 4 bits in the middle of the upper half, the variant the first 2 of the
+    // lower one.
+    let upper = (tick.0.cast_unsigned() << 16) | (age >> 20);
+    let lower = ((age & 0xF_FFFF) << 42) | (hash >> 22);
+    let bytes = uuid::Uuid::from_u64_pair(upper, lower).into_bytes();
     SessionId(uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string())
 }
 
@@ -173,6 +184,25 @@ mod tests {
         let sixty = "ü".repeat(60);
         assert_eq!(label(&sixty), format!("Schedule: {sixty}"));
         assert_eq!(label(&format!("{sixty}x")), format!("Schedule: {sixty}..."));
+    }
+
+    #[test]
+    fn sessions_of_a_tick_are_ordered_as_their_schedules_are() {
+        let id = |millis: u64, tail: u8| {
+            let builder = uuid::Builder::from_unix_timestamp_millis(millis, &[tail; 10]);
+            ScheduleId(builder.into_uuid())
+        };
+        let tick = Timestamp(1_700_000_040_000);
+        let ages = [0x1_2345_6780, 0x1_2345_6781, 0x1_2345_67C0, 0x1_2346_6781, 0x1_F345_6781];
+        let sessions = ages.map(|millis| session_id(id(millis, 7), tick));
+        assert!(sessions.is_sorted(), "{sessions:?}");
+        for session in &sessions {
+            assert_eq!(session.0.parse::<uuid::Uuid>().unwrap().get_version_num(), 8);
+        }
+        let (one, other) = (session_id(id(5, 1), tick), session_id(id(5, 2), tick));
+        assert_ne!(one, other, "they were made in one millisecond");
+        assert_eq!(one, session_id(id(5, 1), tick));
+        assert!(one.max(other) < session_id(id(1, 1), Timestamp(1_700_000_100_000)));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Several servers on one store: each tick fires once, whoever is faster or dies (SCH-3).
 
 use hostler_core::agent::manage::CreateAgent;
-use hostler_core::batch::Batch;
+use hostler_core::batch::{Batch, Write};
 use hostler_core::command::Command;
 use hostler_core::engine::{Config, Engine, Input, Output, StoreFailure};
 use hostler_core::id::WorkspaceId;
 use hostler_core::key::Row;
 use hostler_core::schedule::manage::CreateSchedule;
+use hostler_core::task::accept::Accept;
 use hostler_core::time::Timestamp;
 use hostler_store::memory::Memory;
 use hostler_store::query::TaskFilter;
@@ -20,11 +21,13 @@ const TICK: Timestamp = Timestamp(60_000);
 struct Server {
     engine: Engine,
     now: Timestamp,
+    seed: u64,
 }
 
 impl Server {
     fn start(seed: u64, now: Timestamp) -> Self {
-        Server { engine: Engine::new(Config::default(), now, seed).on_shared_store(), now }
+        let engine = Engine::new(Config::default(), now, seed).on_shared_store();
+        Server { engine, now, seed: seed * 1_000_000 }
     }
 
     /// Goes on until it wants to commit something, or has nothing to do.
@@ -59,7 +62,9 @@ impl Server {
     }
 
     fn ask(&mut self, store: &Memory, command: Command) {
-        self.engine.handle(Input::Ask { ticket: 1, command, seed: 9 }, self.now);
+        self.seed += 1;
+        let (ticket, seed) = (self.seed, self.seed);
+        self.engine.handle(Input::Ask { ticket, command, seed }, self.now);
         self.run(store);
     }
 
@@ -69,27 +74,28 @@ impl Server {
     }
 }
 
-/// A store with a schedule of every minute, before its first tick.
-fn begun() -> Memory {
+/// A store with schedules of every minute, before their first tick.
+fn begun(schedules: usize) -> Memory {
     let store = Memory::new();
     store.migrate().expect("the memory keeper takes its first row");
     let mut server = Server::start(1, Timestamp(1_000));
-    let create = CreateAgent {
-        agent_key: Some("a".to_owned()),
-        name: Some("a".to_owned()),
-        ..CreateAgent::default()
-    };
+    let create = CreateAgent { agent_key: text("a"), name: text("a"), ..CreateAgent::default() };
     server.ask(&store, Command::CreateAgent { workspace: WORKSPACE, create: Box::new(create) });
-    let text = |text: &str| Some(text.to_owned());
-    let create = CreateSchedule {
-        agent: text("a"),
-        cron_expr: text("* * * * *"),
-        prompt: text("look"),
-        ..CreateSchedule::default()
-    };
-    let create = Box::new(create);
-    server.ask(&store, Command::CreateSchedule { workspace: WORKSPACE, create });
+    for _ in 0..schedules {
+        let create = CreateSchedule {
+            agent: text("a"),
+            cron_expr: text("* * * * *"),
+            prompt: text("look"),
+            ..CreateSchedule::default()
+        };
+        let create = Box::new(create);
+        server.ask(&store, Command::CreateSchedule { workspace: WORKSPACE, create });
+    }
     store
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 /// The tasks that there are, and how often the schedule says that it has fired.
@@ -105,7 +111,7 @@ fn fired(store: &Memory) -> (usize, u64) {
 
 #[test]
 fn two_servers_that_decide_the_same_tick_fire_it_once() {
-    let store = begun();
+    let store = begun(1);
     let (mut one, mut other) = (Server::start(2, TICK), Server::start(3, TICK));
     let late = one.until_commit(&store).expect("the tick is due");
     other.run(&store);
@@ -123,7 +129,7 @@ fn two_servers_that_decide_the_same_tick_fire_it_once() {
 #[test]
 fn a_server_that_dies_around_its_commit_neither_loses_nor_doubles_a_tick() {
     for is_written in [false, true] {
-        let store = begun();
+        let store = begun(1);
         let mut dies = Server::start(2, TICK);
         let batch = dies.until_commit(&store).expect("the tick is due");
         if is_written {
@@ -133,4 +139,28 @@ fn a_server_that_dies_around_its_commit_neither_loses_nor_doubles_a_tick() {
         Server::start(3, Timestamp(TICK.0 + 5)).run(&store);
         assert_eq!(fired(&store), (1, 1), "written: {is_written}");
     }
+}
+
+/// A user's accept is decided beside what is due, not behind all of it.
+#[test]
+fn a_command_is_answered_in_the_first_round_while_many_schedules_are_due() {
+    let store = begun(1_000);
+    let mut server = Server::start(2, TICK);
+    let accept = Accept { agent: text("a"), message: text("now"), ..Accept::default() };
+    let accept = Command::Accept { workspace: WORKSPACE, accept: Box::new(accept) };
+    server.engine.handle(Input::Ask { ticket: 7, command: accept, seed: 9 }, TICK);
+    let is_it = |write: &Write| match write.row.as_deref() {
+        Some(Row::Task(task)) => task.schedule_id.is_none(),
+        _ => false,
+    };
+    let first = server.until_commit(&store).expect("much is due");
+    assert!(first.writes.iter().any(is_it));
+    assert!(first.writes.len() > 500, "and schedules fire in the same round");
+    server.commit(&store, &first);
+    let mut rounds = 1;
+    while let Some(batch) = server.until_commit(&store) {
+        server.commit(&store, &batch);
+        rounds += 1;
+    }
+    assert_eq!(rounds, 4, "a thousand schedules, at most 256 in a round");
 }

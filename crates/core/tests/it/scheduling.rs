@@ -2,8 +2,9 @@
 //!
 //! **What** `schedule S cron=*_*_*_*_*` makes one (`_` is a space), `reschedule S …` changes it,
 //! `unschedule S` deletes it; `trigger S A` names the task `A`, `details A` says what it was told;
-//! `backfill S from=… to=…` in seconds; `show S` says what its row and its missed ticks are. Tasks that it makes by itself are
-//! named `S-1`, `S-2`. Ticks are seconds since 1970; scripts begin at 1 000.
+//! `backfill S from=… to=…` in seconds; `show S` says what its row and its missed ticks are. Tasks
+//! that it makes by itself are named `S-1`, `S-2`. Ticks are seconds since 1970; scripts begin at
+//! 1 000.
 
 use std::fmt::Write;
 

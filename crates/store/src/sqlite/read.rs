@@ -14,7 +14,18 @@ use super::{corrupt, unavailable};
 use crate::Error;
 use crate::query::{Page, Query, RunFilter, TaskFilter};
 
+/// In one view of the database: outside of one each row takes the file's lock for itself.
 pub fn load(connection: &Connection, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
+    let view = match connection.is_autocommit() {
+        true => Some(connection.unchecked_transaction().map_err(unavailable)?),
+        false => None,
+    };
+    let rows = load_each(connection, keys);
+    drop(view);
+    rows
+}
+
+fn load_each(connection: &Connection, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
     let mut held = Vec::new();
     held.resize_with(super::write::TABLE_COUNT, || None);
     let mut loaded = Vec::with_capacity(keys.len());
