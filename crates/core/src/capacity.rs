@@ -138,6 +138,11 @@ impl Instance {
         self.queued > self.parked && self.room() > 0
     }
 
+    /// It has work and no room, and keeps warm processes (INV-CAP-3).
+    pub fn is_starved(&self) -> bool {
+        self.queued > self.parked && self.room() == 0 && self.idle > 0
+    }
+
     /// The search finds it among those with ready tasks of this priority.
     pub fn is_ready_at(&self, priority: Priority) -> bool {
         self.ready[priority as usize] > 0 && self.room() > 0

@@ -500,7 +500,7 @@ impl Engine {
             Row::Schedule(schedule) => self.due_by(schedule.fire_at),
             Row::Worker(worker) => {
                 // What was given back may be what somebody waits for.
-                self.ready |= self.offers.reserved(&worker.id) != worker.reserved;
+                self.ready |= self.offers.reserved(&worker.id).exceeds(worker.reserved);
                 self.offers.notice(&worker.id, worker.reserved);
                 match worker.until {
                     Some(until) => {

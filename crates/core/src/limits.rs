@@ -92,8 +92,9 @@ pub const DUE_PAUSE: Span = Span::millis(100);
 pub const DECIDE_RETRIES_MAX: u32 = 8;
 /// Tasks looked for in one search of ready work.
 pub const READY_MAX: usize = 512;
-/// Workspaces visited in one search of ready work, unless there are more places.
-pub const READY_WORKSPACES: usize = 64;
+/// Workspaces visited in one search of ready work, unless there are more places: at some 40 µs
+/// each. Shares are exact among so many that want more than they get.
+pub const READY_WORKSPACES: usize = 32;
 /// Workspaces that a server remembers the shares of before it forgets those with nothing ahead.
 pub const SHARES_MAX: usize = 1_024;
 /// Parked tasks looked at when a session becomes free.

@@ -34,6 +34,8 @@ mod manage;
 mod peer;
 #[path = "it/peers.rs"]
 mod peers;
+#[path = "it/random.rs"]
+mod random;
 #[path = "it/report.rs"]
 mod report;
 #[path = "it/retention.rs"]

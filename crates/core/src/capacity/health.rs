@@ -4,7 +4,8 @@
 //! not those that a budget has ended, nor those that were nobody's failure (`run::finish`).
 //! Half of the threshold is a warning; the threshold degrades. A degraded class waits until
 //! `probe_at`; then it may have one execution. Its success heals, its failure degrades anew, and
-//! the wait is doubled. An attempt that began before may decide it as well.
+//! the wait is doubled. While it waits, the success of an attempt that began before says nothing;
+//! its warm processes are closed.
 //!
 //! **Invariants** Each change of the status stands in the class's history and, where an attempt
 //! caused it, in the stream of that attempt's task (INS-3).
@@ -15,6 +16,7 @@ use super::{Change, Health, Instance};
 use crate::engine::txn::{Decided, Txn};
 use crate::lease::Lease;
 use crate::limits;
+use crate::run::idle;
 use crate::run::outcome::{Failure, Outcome};
 use crate::run::state::Event;
 use crate::time::{Span, Timestamp};
@@ -58,6 +60,8 @@ pub(crate) fn ended(txn: &mut Txn<'_>, lease: &Lease, outcome: &Outcome) -> Deci
     let from = instance.status;
     let reason = match succeeded {
         true if from == Health::Healthy && instance.failed_attempts == 0 => return Ok(()),
+        // Work that was begun before says nothing while it waits to be tried.
+        true if from == Health::Degraded && instance.probe_at.is_some() => return Ok(()),
         true => {
             clear(&mut instance);
             instance.change_to(Health::Healthy, "an attempt succeeded", txn.now);
@@ -89,7 +93,19 @@ pub(crate) fn ended(txn: &mut Txn<'_>, lease: &Lease, outcome: &Outcome) -> Deci
         });
         txn.event(lease.task_id, Some((lease.run_id, Some(lease.attempt_id))), event, payload);
     }
+    let degrades = instance.status != from && instance.status == Health::Degraded;
     txn.put_instance(instance);
+    if degrades {
+        close_warm(txn, &lease.instance_key)?;
+    }
+    Ok(())
+}
+
+/// What is kept warm would be in the way of the one task that is tried.
+fn close_warm(txn: &mut Txn<'_>, key: &str) -> Decided<()> {
+    for lease in txn.idle_leases(key)? {
+        idle::shut(txn, lease)?;
+    }
     Ok(())
 }
 
@@ -151,7 +167,11 @@ pub(crate) fn reopen(txn: &mut Txn<'_>, key: &str) -> Decided<()> {
         instance.release();
     }
     if probes || opens {
+        let is_starved = instance.is_starved();
         txn.put_instance(instance);
+        if is_starved {
+            close_warm(txn, key)?;
+        }
     }
     Ok(())
 }

@@ -177,6 +177,12 @@ impl Resources {
         }
     }
 
+    /// It is more than `other` of anything.
+    pub fn exceeds(&self, other: Resources) -> bool {
+        let Resources { cpu_millis, memory_bytes, gpus } = *self;
+        cpu_millis > other.cpu_millis || memory_bytes > other.memory_bytes || gpus > other.gpus
+    }
+
     /// What is taken once `other` is given back.
     pub fn minus(self, other: Resources) -> Resources {
         let less = |all: u64, part: u64| {

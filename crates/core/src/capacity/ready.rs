@@ -229,7 +229,7 @@ impl<L: Look> Search<'_, L> {
 
 /// Up to so many workspaces each may have every place; of more, each gives fewer candidates, and
 /// what is still free is looked for again.
-const QUOTA_WHOLE: usize = 8;
+const QUOTA_WHOLE: usize = 4;
 
 /// A class as its turns go on.
 struct Turns {

@@ -480,7 +480,7 @@ impl Txn<'_> {
                     *count = moved(*count, step);
                 }
             }
-            let makes_room = queued > parked && instance.is_full() && instance.idle > 0;
+            let makes_room = queued > parked && instance.room() == 0 && instance.idle > 0;
             let key = instance.key.clone();
             self.put_instance(instance);
             if makes_room {

@@ -339,3 +339,54 @@ fn a_person_resets_it_and_a_threshold_judges_anew() {
         "#]],
     );
 }
+
+#[test]
+fn a_class_that_degrades_closes_what_it_keeps_warm() {
+    check(
+        "
+        agent a max=3 idle=60000
+        worker w1 slots=9
+        accept A
+        set A threshold=1
+        accept B retry=1
+        start A can=all
+        turn A
+        end-turn A ok
+        end B killed
+        end A closed
+        instance A
+        ",
+        expect![[r#"
+            > agent a max=3 idle=60000
+              agent a active true max Some(3)
+            > worker w1 slots=9
+              welcome
+            > accept A
+              A is queued, A.1 queued
+              w1 <- assign A/1#1 term 1 input A.1
+            > set A threshold=1
+              healthy after 0 of 1 failures, 3 at once, weight 1
+            > accept B retry=1
+              B is queued, B.1 queued
+              w1 <- assign B/1#1 term 1 input B.1
+            > start A can=all
+              accepted
+            > turn A
+              accepted
+            > end-turn A ok
+              wait
+            > end B killed
+              accepted
+              w1 <- close A/1#1
+            > end A closed
+              accepted
+            > instance A
+              degraded after 1 of 1 failures, 3 at once, weight 1, tried at 1034889 | 1000002 healthy -> degraded: an attempt failed
+            =
+              A done | A.1 turn
+                A/1 ok | #1 ok on w1 | turns 1 snapshots 3
+              B error "the agent's process was killed" | B.1 dropped: run_failed
+                B/1 error crashed | #1 error on w1 crashed | turns 0 snapshots 2
+        "#]],
+    );
+}

@@ -143,7 +143,7 @@ impl Words {
 }
 
 impl Script {
-    fn new() -> Script {
+    pub fn new() -> Script {
         let store = Memory::new();
         store.migrate().expect("the memory keeper takes its first row");
         let now = Timestamp(1_000_000);
@@ -169,7 +169,7 @@ impl Script {
         script
     }
 
-    fn line(&mut self, line: &str) {
+    pub fn line(&mut self, line: &str) {
         self.trace += &format!("> {line}\n");
         let mut words = Words::of(line);
         self.command(&mut words);
