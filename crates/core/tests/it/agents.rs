@@ -124,7 +124,7 @@ fn an_inactive_agent_can_be_woken() {
 }
 
 #[test]
-fn max_concurrency_counts_for_classes_that_are_new() {
+fn max_concurrency_counts_at_once_for_every_class() {
     check(
         "
         agent a
