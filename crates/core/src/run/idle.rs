@@ -3,13 +3,14 @@
 
 use serde_json::json;
 
+use crate::budget;
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::engine::{Push, PushKind};
 use crate::id::AttemptId;
 use crate::input::inbox::{self, Next};
 use crate::lease::{Lease, Turn};
 use crate::limits;
-use crate::run::Run;
+use crate::run::{Run, Usage};
 use crate::task::{self, Task};
 use crate::time::{Span, Timestamp};
 
@@ -27,8 +28,13 @@ pub(crate) fn until(txn: &Txn<'_>, lease: &Lease, run: &Run) -> Decided<Option<T
     Ok((idle_ms > 0 && lease.can.keep && !others_wait).then(|| txn.now + Span::millis(idle_ms)))
 }
 
-/// Gives a warm process its next turn, if the inbox has one by now.
+/// Gives a warm process its next turn, if the inbox has one by now and the budget allows it.
 pub(crate) fn resume(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> Decided<bool> {
+    if !task.inbox.is_empty() && budget::spent(txn, task, Usage::default())?.is_some() {
+        // What waits is held back, or refused, where it is claimed.
+        shut(txn, lease)?;
+        return Ok(false);
+    }
     let mut run = txn.known(txn.run(lease.run_id))?;
     match inbox::take(txn, task, run.id)? {
         Next::Nothing => Ok(false),
@@ -67,16 +73,13 @@ pub(crate) fn close(txn: &mut Txn<'_>, attempt: AttemptId) -> Decided<()> {
         return Ok(());
     }
     let mut task = txn.known(txn.task(lease.task_id))?;
-    if !task.inbox.is_empty() {
-        if resume(txn, lease.clone(), &mut task)? {
-            return txn.put_task(task);
-        }
-        // More messages are being collected.
-        if txn.lease(attempt)?.is_some_and(|lease| lease.idle_until > Some(txn.now)) {
-            return Ok(());
-        }
+    if task.inbox.is_empty() {
+        return shut(txn, lease);
     }
-    shut(txn, lease)
+    if resume(txn, lease, &mut task)? {
+        txn.put_task(task)?;
+    }
+    Ok(())
 }
 
 /// No further turn comes: its worker closes the agent and reports the end.

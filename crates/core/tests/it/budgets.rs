@@ -307,3 +307,63 @@ fn a_budget_that_is_none_is_refused() {
         "#]],
     );
 }
+
+#[test]
+fn a_warm_process_takes_no_turn_that_another_task_has_spent_the_budget_of() {
+    check(
+        "
+        agent a idle=60000 max=2 max_tokens=100
+        worker w1 slots=9
+        accept A
+        start A can=all
+        turn A
+        end-turn A ok tokens=10
+        accept B
+        start B can=all
+        turn B
+        end-turn B ok tokens=95
+        input A
+        end A closed
+        budget a
+        waits A
+        ",
+        expect![[r#"
+            > agent a idle=60000 max=2 max_tokens=100
+              agent a active true max Some(2)
+            > worker w1 slots=9
+              welcome
+            > accept A
+              A is queued, A.1 queued
+              w1 <- assign A/1#1 term 1 input A.1
+            > start A can=all
+              accepted
+            > turn A
+              accepted
+            > end-turn A ok tokens=10
+              wait
+            > accept B
+              B is queued, B.1 queued
+              w1 <- assign B/1#1 term 1 input B.1
+            > start B can=all
+              accepted
+            > turn B
+              accepted
+            > end-turn B ok tokens=95
+              close
+            > input A
+              A is waiting, A.2 queued
+              w1 <- close A/1#1
+            > end A closed
+              accepted
+            > budget a
+              spent Usage { input_tokens: 0, output_tokens: 105, cache_read_tokens: 0, cache_write_tokens: 0, cost_micro_usd: 0 }, turns 2
+            > waits A
+              budget: the agent's budget is spent: 105 of 100 tokens; it is looked at again at 1970-01-01T00:21:40.002Z
+            =
+              A queued | A.1 turn | A.2 waiting
+                A/1 ok | #1 ok on w1 | turns 1 snapshots 3
+              B running | B.1 turn
+                B/1 running | #1 running on w1 | turns 1 snapshots 2
+        "#]],
+    );
+}
