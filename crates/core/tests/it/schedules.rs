@@ -403,7 +403,7 @@ fn what_a_fired_task_is_named_and_told() {
             > tick 30s
               S-1 is made at 1020, tick 1020
             > details S-1
-              0000000f-9060-8000-bd09-01038921158d high {"extra_system_prompt":"Before you begin, read these skills and follow them:\n- a/SKILL.md\n- b","input_provenance":{"source":"scheduled_task"},"label":"Schedule: look at the inbox","lane":"schedule-lane:S","routing":{},"spawned_by":"schedule:S","timeout_ms":5000}
+              0000000f-9060-8000-bd09-017df0dc72f2 high {"extra_system_prompt":"Before you begin, read these skills and follow them:\n- a/SKILL.md\n- b","input_provenance":{"source":"scheduled_task"},"label":"Schedule: look at the inbox","lane":"schedule-lane:S","routing":{},"spawned_by":"schedule:S","timeout_ms":5000}
             =
               S-1 queued | S-1.1 waiting
         "#]],
