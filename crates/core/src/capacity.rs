@@ -4,7 +4,8 @@
 //!
 //! **Invariants** `INV-CAP-1`: `pending + running + stopping` is the number of the class's leases
 //! and never above `concurrency` at a claim. `INV-CAP-2`: `queued` is the number of its queued
-//! tasks, `parked` of those that are parked.
+//! tasks, `parked` of those that are parked. `INV-CAP-3`: no process is kept warm while its class
+//! has work and no room, or while others wait for its session, unless another is about to end.
 //!
 //! **Not here** Which worker is there (`worker`), one live run for each session (`session`).
 
@@ -80,6 +81,11 @@ impl Instance {
     /// The search for ready work may find it.
     pub fn is_ready(&self) -> bool {
         self.queued > self.parked && self.room() > 0
+    }
+
+    /// It has work and no room, and keeps warm processes (INV-CAP-3).
+    pub fn is_starved(&self) -> bool {
+        self.queued > self.parked && self.room() == 0 && self.idle > 0
     }
 
     /// Moves one lease from a count to another; `None` stands for outside.

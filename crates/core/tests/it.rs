@@ -32,6 +32,8 @@ mod script;
 mod sending;
 #[path = "it/sessions.rs"]
 mod sessions;
+#[path = "it/steers.rs"]
+mod steers;
 #[path = "it/stores.rs"]
 mod stores;
 #[path = "it/trace.rs"]

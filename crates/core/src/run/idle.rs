@@ -9,7 +9,7 @@ use crate::id::AttemptId;
 use crate::input::inbox::{self, Next};
 use crate::lease::{Lease, Turn};
 use crate::limits;
-use crate::run::Run;
+use crate::run::{Run, live};
 use crate::task::{self, Task};
 use crate::time::{Span, Timestamp};
 
@@ -27,8 +27,12 @@ pub(crate) fn until(txn: &Txn<'_>, lease: &Lease, run: &Run) -> Decided<Option<T
     Ok((idle_ms > 0 && lease.can.keep && !others_wait).then(|| txn.now + Span::millis(idle_ms)))
 }
 
-/// Gives a warm process its next turn, if the inbox has one by now.
+/// Gives a warm process its next turn, if the inbox has one by now. A process that has steers says
+/// first what becomes of them.
 pub(crate) fn resume(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> Decided<bool> {
+    if !lease.steers.is_empty() {
+        return Ok(false);
+    }
     let mut run = txn.known(txn.run(lease.run_id))?;
     match inbox::take(txn, task, run.id)? {
         Next::Nothing => Ok(false),
@@ -50,6 +54,20 @@ pub(crate) fn resume(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> De
             txn.put_lease(lease)?;
             Ok(true)
         }
+    }
+}
+
+/// What a warm process waited for was withdrawn: it is kept as long as its config says, or closed.
+pub(crate) fn reconsider(txn: &mut Txn<'_>, task: &Task) -> Decided<()> {
+    let lease = live::lease_of(txn, task)?.filter(Lease::is_idle);
+    let Some(mut lease) = lease.filter(|lease| lease.steers.is_empty()) else { return Ok(()) };
+    let run = txn.known(txn.run(lease.run_id))?;
+    match until(txn, &lease, &run)?.filter(|_| !lease.interrupted) {
+        Some(until) => {
+            lease.idle_until = Some(until);
+            txn.put_lease(lease)
+        }
+        None => shut(txn, lease),
     }
 }
 
