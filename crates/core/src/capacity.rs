@@ -4,7 +4,9 @@
 //!
 //! **Invariants** `INV-CAP-1`: `pending + running + stopping` is the number of the class's leases
 //! and never above `concurrency` at a claim. `INV-CAP-2`: `queued` is the number of its queued
-//! tasks, `parked` of those that are parked, and `ready` of the others by priority.
+//! tasks, `parked` of those that are parked, and `ready` of the others by priority. `INV-CAP-3`: no
+//! process is kept warm while its class has work and no room, or while others wait for its session,
+//! unless another is about to end.
 //!
 //! **Not here** Which worker is there (`worker`), one live run for each session (`session`).
 

@@ -18,7 +18,8 @@
 //!
 //! **Invariants** `INV-ENGINE-1`: nothing is told to anyone before it is durable. `INV-ENGINE-2`:
 //! every command gets exactly one reply. `INV-ENGINE-3`: deciding is pure, so a round may be
-//! decided again on fresh rows.
+//! decided again on fresh rows. `INV-ENGINE-4`: the reports of a worker's process are decided in
+//! the order in which they came: when one is refused, so are all behind it until it connects anew.
 //!
 //! **Failure** A failed guard: the rows are read anew and the round is decided again. A store that
 //! cannot be used: every command of the round is answered `unavailable`, nothing was written.
@@ -33,7 +34,7 @@ mod round;
 mod shares;
 pub(crate) mod txn;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::batch::{Batch, Committed, Due, Find, Found};
@@ -150,8 +151,11 @@ pub enum PushKind {
         steer: bool,
         input: Box<crate::input::Input>,
     },
-    /// Stop the running turn; the process stays.
-    Interrupt(AttemptId),
+    /// Stop this turn; the process stays. It is nothing to another turn.
+    Interrupt {
+        attempt_id: AttemptId,
+        input_id: crate::id::InputId,
+    },
     /// No further turn comes.
     Close(AttemptId),
 }
@@ -212,6 +216,8 @@ pub struct Engine {
     floor_at: Timestamp,
     /// When to look for tasks that have rested long enough.
     rested_at: Timestamp,
+    /// Processes of workers of which a report was refused (`INV-ENGINE-4`).
+    unheard: BTreeSet<IncarnationId>,
     /// For each worker the renewal that was seen last, and since when (see `worker::lose`).
     watched: BTreeMap<WorkerId, (u64, Timestamp)>,
 }
@@ -237,6 +243,7 @@ impl Engine {
             due_was_last: false,
             floor_at: now,
             rested_at: now,
+            unheard: BTreeSet::new(),
             watched: BTreeMap::new(),
         }
     }
@@ -256,13 +263,23 @@ impl Engine {
                     let writer = &hello.writer;
                     self.offers.forget_other(&writer.worker_id, writer.incarnation);
                 }
-                self.inbox.push_back(Work { command, seed, ticket: Some(ticket) });
+                let is_heard = match &command {
+                    Command::Report { writer, .. } => !self.unheard.contains(&writer.incarnation),
+                    _ => true,
+                };
+                match is_heard {
+                    true => self.inbox.push_back(Work { command, seed, ticket: Some(ticket) }),
+                    false => {
+                        self.outputs.push_back(Output::Reply(ticket, Err(Refused::Unavailable)));
+                    }
+                }
             }
             Input::Loaded(rows) => self.loaded(rows),
             Input::Found(find, found) => self.found(find, found),
             Input::Committed(committed) => self.committed(committed),
             Input::Failed(failure) => self.failed(failure),
             Input::Connected { worker, connected } => {
+                self.unheard.remove(&connected.incarnation);
                 self.offers.connect(worker, connected);
                 self.ready = true;
             }
@@ -573,8 +590,26 @@ impl Engine {
         self.floor_at = self.now + limits::POLL_FLOOR;
         self.due_at = self.due_at.min(self.now + limits::POLL_FLOOR);
         for work in round.works {
+            if let Command::Report { writer, .. } = &work.command {
+                self.unheard.insert(writer.incarnation);
+            }
             if let Some(ticket) = work.ticket {
                 self.outputs.push_back(Output::Reply(ticket, Err(refused.clone())));
+            }
+        }
+        self.refuse_unheard();
+    }
+
+    /// Reports behind a refused one: they come again with it, in their order.
+    fn refuse_unheard(&mut self) {
+        for work in std::mem::take(&mut self.inbox) {
+            match (&work.command, work.ticket) {
+                (Command::Report { writer, .. }, Some(ticket))
+                    if self.unheard.contains(&writer.incarnation) =>
+                {
+                    self.outputs.push_back(Output::Reply(ticket, Err(Refused::Unavailable)));
+                }
+                _ => self.inbox.push_back(work),
             }
         }
     }

@@ -17,7 +17,8 @@
 //!
 //! **Invariants** `INV-LEASE-1`: a write under an old term is refused (RUN-5). `INV-LEASE-2`: a
 //! session has at most one lease. `INV-LEASE-3`: a lease's state is the one that its instance
-//! counts it under.
+//! counts it under. `INV-LEASE-4`: `steers` are the inputs that its run has taken, but for
+//! its turn's; `idle_until` is set while its process has no turn, and only then.
 //!
 //! **Not here** Renewal (`worker`), what a lost lease means for the run (`run::finish`).
 
@@ -52,6 +53,9 @@ pub struct Lease {
     /// Inputs that are on their way into the running turn and not confirmed, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steers: Vec<InputId>,
+    /// Steers that the process gave back: it is not steered with them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub returned: Vec<InputId>,
     /// The running turn is being stopped for an input that waits (INP-2).
     #[serde(default)]
     pub interrupted: bool,

@@ -26,6 +26,9 @@ pub const BULK_MAX: usize = 1_000;
 
 /// How long no further message may have come before collected ones make a turn (INP-2).
 pub const COLLECT_QUIET: Span = Span::millis(2_000);
+/// How long the process of an interrupted turn may take to say what became of its steers: it may
+/// have to be given them first.
+pub const STEERS_SETTLE: Span = Span::seconds(10);
 /// How long the process of an agent that asked something is kept when its config does not say.
 pub const IDLE_TIMEOUT_ASKED_MS: u64 = 60_000;
 /// Inputs of a task that wait (INP-6).

@@ -3,7 +3,8 @@
 //! **What** The conversation that an agent's program can resume.
 //!
 //! **Invariants** `INV-RUN-1`: `live_run` names the one live run. `INV-SESSION-1`: `term` never
-//! falls, and grows with every lease.
+//! falls, and grows with every lease. `INV-SESSION-2`: of the tasks that wait for a session without
+//! a live run one is ready.
 
 use std::fmt;
 

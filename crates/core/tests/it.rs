@@ -60,6 +60,8 @@ mod sending;
 mod sessions;
 #[path = "it/steering.rs"]
 mod steering;
+#[path = "it/steers.rs"]
+mod steers;
 #[path = "it/stores.rs"]
 mod stores;
 #[path = "it/trace.rs"]

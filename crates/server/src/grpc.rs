@@ -271,8 +271,10 @@ fn pushed(push: Push) -> ServerBody {
             let inputs = vec![v1::Given { attempt_id, term, steer, input }];
             ServerBody::Give(v1::Give { inputs })
         }
-        PushKind::Interrupt(id) => {
-            ServerBody::Interrupt(v1::Interrupt { attempt_ids: vec![id.to_string()] })
+        PushKind::Interrupt { attempt_id, input_id } => {
+            let attempt_ids = vec![attempt_id.to_string()];
+            let input_ids = vec![input_id.to_string()];
+            ServerBody::Interrupt(v1::Interrupt { attempt_ids, input_ids })
         }
         PushKind::Close(id) => ServerBody::Close(v1::Close { attempt_ids: vec![id.to_string()] }),
     }

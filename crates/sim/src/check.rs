@@ -8,16 +8,21 @@
 //! is shown to fail by a mutant.
 
 pub mod cap;
+pub mod inbox;
+pub mod input;
 pub mod lease;
 pub mod lost;
 pub mod once;
 pub mod order;
+pub mod turn;
 
 use std::collections::BTreeMap;
 
 use hostler_core::batch::Batch;
 use hostler_core::command::Answer;
+use hostler_core::input as input_row;
 use hostler_core::key::{Key, Loaded, Row};
+use hostler_core::lease::{Lease, Turn};
 use hostler_core::task;
 
 use crate::disk::Disk;
@@ -35,6 +40,11 @@ pub struct Check {
     pub lease: lease::Leases,
     pub cap: cap::Caps,
     pub lost: lost::Lost,
+    pub input: input::Inputs,
+    pub inbox: inbox::Inboxes,
+    pub turn: turn::Turns,
+    /// When the world was healed.
+    pub healed_at: Option<i64>,
 }
 
 /// A row before and after a batch.
@@ -75,7 +85,7 @@ impl Check {
         for change in &changes {
             self.count(change);
         }
-        let verdict = self.once.committed(&changes);
+        let verdict = self.once.committed(&changes, disk);
         self.hear("once", verdict);
         let verdict = self.order.committed(&changes, batch);
         self.hear("order", verdict);
@@ -85,6 +95,12 @@ impl Check {
         self.hear("cap", verdict);
         let verdict = self.lost.committed(&changes, disk);
         self.hear("lost", verdict);
+        let verdict = self.input.committed(&changes, &self.lease, disk);
+        self.hear("input", verdict);
+        let verdict = self.inbox.committed(&changes, batch);
+        self.hear("inbox", verdict);
+        let verdict = self.turn.committed(&changes, disk);
+        self.hear("turn", verdict);
     }
 
     /// What was said of the workers' doings since the last event.
@@ -94,6 +110,10 @@ impl Check {
         }
         if let Some(text) = self.lease.spoken.take() {
             self.fail("lease", text);
+        }
+        if let Some(healed_at) = self.healed_at {
+            let verdict = self.turn.listen(healed_at);
+            self.hear("turn", verdict);
         }
     }
 
@@ -121,10 +141,19 @@ impl Check {
                     one("session busy");
                 }
             }
-            (Some(Row::Lease(before)), Some(Row::Lease(after)))
-                if before.turn.input_id() != after.turn.input_id() =>
+            (Some(Row::Lease(before)), Some(Row::Lease(after))) => {
+                live(before, after).into_iter().for_each(one);
+            }
+            (Some(Row::Input(before)), Some(Row::Input(after)))
+                if before.outcome != after.outcome =>
             {
-                one("next turn");
+                match after.outcome {
+                    Some(input_row::Outcome::Injected) => one("injected"),
+                    Some(input_row::Outcome::Collected) => one("collected"),
+                    Some(input_row::Outcome::Withdrawn) => one("withdrawn"),
+                    Some(input_row::Outcome::Dropped) => one("dropped"),
+                    _ => {}
+                }
             }
             _ => {}
         }
@@ -144,6 +173,7 @@ impl Check {
                         || row.cancel_requested_at.is_some()
                         // An input has begun it anew since, or in the same batch.
                         || row.queued_at != cancelled.task.queued_at
+                        || row.queued_at >= cancelled.task.cancel_requested_at
                         || row.updated_at == cancelled.task.updated_at =>
                 {
                     Ok(())
@@ -166,4 +196,26 @@ impl Check {
             self.fail("reply", text);
         }
     }
+}
+
+/// What happens to a process between its turns and in them.
+fn live(before: &Lease, after: &Lease) -> Vec<&'static str> {
+    let (old, new) = (before.turn.input_id(), after.turn.input_id());
+    let is_idle = matches!(after.turn, Turn::Idle(..));
+    let was_ended = matches!(before.turn, Turn::Ended(..));
+    let shrinks = after.steers.len() < before.steers.len();
+    let begins = old != new && before.steers.contains(&new);
+    let happened = [
+        (old != new, "next turn"),
+        (!before.is_idle() && after.is_idle(), "kept warm"),
+        (!before.interrupted && after.interrupted, "interrupted"),
+        (after.returned.len() > before.returned.len(), "steer returned"),
+        (begins && matches!(before.turn, Turn::Open(_)), "steer is next turn"),
+        (begins && matches!(before.turn, Turn::Given(_)), "steer goes before another"),
+        (begins && matches!(before.turn, Turn::Idle(..)), "steer begins while idle"),
+        (was_ended && shrinks, "steer begins at the end"),
+        (is_idle && !after.steers.is_empty(), "steers are to be settled"),
+        (before.stop.is_none() && after.stop.is_some(), "stopped"),
+    ];
+    happened.into_iter().filter_map(|(happens, name)| happens.then_some(name)).collect()
 }

@@ -11,12 +11,16 @@ use std::collections::BTreeMap;
 use hostler_core::code::Code;
 use hostler_core::command::{Answer, Command};
 use hostler_core::engine::Refused;
-use hostler_core::id::TaskId;
+use hostler_core::id::{InputId, RunId, TaskId};
 
 use crate::dice::Dice;
 use crate::server::Asker;
 use crate::workload;
 use crate::world::{Event, World};
+
+/// Commands of one client, as far as the time of trouble lasts.
+const ACTS_MIN: i64 = 20;
+const ACTS_MAX: i64 = 60;
 
 pub struct Client {
     pub ops: BTreeMap<u64, Op>,
@@ -24,6 +28,9 @@ pub struct Client {
     pub acts_left: u64,
     /// Tasks that it was told of.
     pub tasks: Vec<TaskId>,
+    pub inputs: Vec<InputId>,
+    /// Runs that it has seen.
+    pub runs: Vec<RunId>,
 }
 
 /// A command that has no definite answer yet.
@@ -46,8 +53,14 @@ pub enum Kind {
 
 impl Client {
     pub fn new(dice: &mut Dice) -> Self {
-        let acts_left = dice.range(4, 16) as u64;
-        Client { ops: BTreeMap::new(), last_op: 0, acts_left, tasks: Vec::new() }
+        Client {
+            ops: BTreeMap::new(),
+            last_op: 0,
+            acts_left: dice.range(ACTS_MIN, ACTS_MAX) as u64,
+            tasks: Vec::new(),
+            inputs: Vec::new(),
+            runs: Vec::new(),
+        }
     }
 }
 
@@ -58,15 +71,33 @@ impl World {
             return;
         }
         self.clients[index].acts_left -= 1;
+        // One server believes what it has read; a command for it has its place in the workload.
+        let chance = if self.disk.is_paused() { 2_500 } else { 200 };
+        if self.is_shared() && self.dice.chance(chance) {
+            self.toggle_pause();
+        }
         let (kind, command) = workload::next(self, index);
+        if let (Kind::Keyed(key), Command::Submit { submit, .. }) = (&kind, &command)
+            && let Some(run) = submit.expected_run_id
+        {
+            self.check.input.expected.insert(key.clone(), run);
+        }
         let client = &mut self.clients[index];
         client.last_op += 1;
         let op = client.last_op;
         self.say(format_args!("client {index} op {op} {}", workload::shown(&command)));
         self.clients[index].ops.insert(op, Op { command, kind, tries: 0, is_answered: false });
         self.send(index, op);
-        let after = self.dice.range(50, 1_500);
+        let after = self.dice.range(20, 700);
         self.at(after, Event::Act(index));
+    }
+
+    /// An operator pauses the workspace, or lets it go on.
+    fn toggle_pause(&mut self) {
+        let paused = !self.disk.is_paused();
+        *self.check.tally.entry("paused or let go on").or_default() += 1;
+        self.disk.set_paused(paused);
+        self.say(format_args!("an operator writes paused: {paused}"));
     }
 
     /// Sends a command, once more if need be; the network may lose or double it.
@@ -126,8 +157,10 @@ impl World {
                     self.fail("once", text);
                 }
             }
+            // Of several servers one may have read before another accepted, and say so later.
             (Some(Kind::Keyed(key)), Err(Refused::Rejected(rejection)))
                 if self.model.accepted.contains_key(&key)
+                    && (!self.is_shared() || rejection.code == Code::IdempotencyConflict)
                     && rejection.code != Code::AgentNotFound
                     && rejection.code != Code::TaskNotFound =>
             {
@@ -165,6 +198,7 @@ impl World {
                 if !client.tasks.contains(&accepted.task.id) {
                     client.tasks.push(accepted.task.id);
                 }
+                client.inputs.push(accepted.input.id);
             }
             _ => {}
         }

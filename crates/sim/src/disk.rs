@@ -5,7 +5,10 @@
 //!
 //! **Not here** Latency and failures: the server draws those around each call.
 
-use hostler_core::batch::{Batch, Committed, Find, Found};
+use std::sync::Arc;
+
+use hostler_core::batch::{Batch, Committed, Find, Found, Write};
+use hostler_core::id::WorkspaceId;
 use hostler_core::key::{Key, Loaded, Row};
 use hostler_store::memory::Memory;
 use hostler_store::{Error, Store};
@@ -61,6 +64,27 @@ impl Disk {
         let committed = self.memory.commit(batch)?;
         check.committed(batch, &before, self);
         Ok(committed)
+    }
+
+    pub fn is_paused(&self) -> bool {
+        match self.row(Key::Workspace(WorkspaceId::DEFAULT)) {
+            Some(Row::Workspace(workspace)) => workspace.paused,
+            _ => false,
+        }
+    }
+
+    /// Written past every server, as an operator with a database shell does.
+    pub fn set_paused(&mut self, paused: bool) {
+        let key = Key::Workspace(WorkspaceId::DEFAULT);
+        let rows = self.loaded(std::slice::from_ref(&key));
+        let Some((version, Row::Workspace(mut workspace))) = rows[0].1.clone() else {
+            unreachable!("the workspace is there from the start")
+        };
+        workspace.paused = paused;
+        let row = Some(Arc::new(Row::Workspace(workspace)));
+        let write = Write { key, expect: Some(version), row };
+        let batch = Batch { writes: vec![write], ..Batch::default() };
+        self.memory.commit(&batch).expect("the row has the version that was read");
     }
 
     /// The rows as they truly are.

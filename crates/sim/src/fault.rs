@@ -31,6 +31,8 @@ pub struct Faults {
     pub late: u32,
     /// A worker sends again what was not acknowledged yet.
     pub repeat: u32,
+    /// What a server says to a running execution does not arrive, although the connection holds.
+    pub lose_push: u32,
 }
 
 impl Faults {
@@ -53,6 +55,7 @@ impl Faults {
         faults.partition = draw(100);
         faults.late = draw(1_500);
         faults.repeat = draw(2_000);
+        faults.lose_push = draw(2_500);
         faults
     }
 

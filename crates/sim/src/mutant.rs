@@ -7,10 +7,14 @@
 //! **Not here** Rules that only the engine could break; its own assertions guard those, and the
 //! cases in `core/tests` look at them one by one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hostler_core::batch::{Batch, Committed, Find, Found, Write};
-use hostler_core::id::RunId;
+use hostler_core::batch::{Batch, Committed, Due, Find, Found, Write};
+use hostler_core::capacity::claim::Assignment;
+use hostler_core::capacity::ready::Candidate;
+use hostler_core::engine::PushKind;
+use hostler_core::id::{RunId, TaskId};
 use hostler_core::input;
 use hostler_core::key::{Key, Loaded, Row};
 use hostler_core::run;
@@ -64,15 +68,45 @@ mutants! {
     /// The lease of an execution that was settled is believed in.
     OldLeaseIsBelieved by "order" | "lease" | "cap" | "engine";
     LeaseOutlivesItsAttempt by "lease";
-    LeaseEndsEarly by "lease";
-    FenceIsIgnored by "lease";
+    LeaseEndsEarly by "lease" | "once";
+    FenceIsIgnored by "lease" | "input" | "once";
     AssignmentIsTakenTwice by "once";
     ChunksAreNumberedAnew by "order";
-    WaiterIsForgotten by "lost";
+    WaiterIsForgotten by "cap";
     WaiterIsCountedTwice by "cap";
     RunIsOkWithoutATurn by "lost";
     LeasesAreForgotten by "lost" | "lease";
     DueIsForgotten by "lost";
+    /// No interrupt is kept.
+    InterruptIsForgotten by "turn";
+    /// No interrupt arrives, however often it is said.
+    InterruptIsLost by "turn";
+    InterruptIsNotObeyed by "turn";
+    /// An interrupt that comes late stops the next turn.
+    InterruptIsForAnyTurn by "input" | "turn";
+    CloseIsLost by "lost" | "turn";
+    /// A further turn never arrives.
+    TurnIsNeverGiven by "lost";
+    SteerIsGivenTwice by "once";
+    SteerIsForgotten by "turn";
+    /// A steer that was confirmed stays on its way.
+    SteerIsKept by "turn";
+    CollectSplits by "turn";
+    WrongRunIsAccepted by "input";
+    InboxIsTurnedAbout by "inbox";
+    InputJumpsTheQueue by "inbox";
+    InputIsTakenOutOfTurn by "inbox";
+    WithdrawIsForgotten by "lost";
+    WithdrawnIsDelivered by "once";
+    TurnIsCalledInjected by "input";
+    TurnIsCalledWithdrawn by "input";
+    /// Reports of one process are decided in another order than they came in.
+    ReportsOvertake by "reply" | "input" | "once" | "turn";
+    IdleIsForgotten by "turn" | "lost";
+    IdleIsNotCounted by "cap";
+    EvictionIsForgotten by "cap";
+    /// A task whose process waits for input is called running.
+    WaitingIsCalledRunning by "turn" | "lost";
 }
 
 impl Mutant {
@@ -84,6 +118,7 @@ impl Mutant {
                 faults.partition = 150;
                 faults.kill = 60;
             }
+            Mutant::InterruptIsForAnyTurn => faults.late = 2_000,
             Mutant::AssignmentIsTakenTwice | Mutant::OldLeaseIsBelieved => {
                 faults.cut = 200;
                 faults.late = 1_500;
@@ -97,11 +132,42 @@ impl Mutant {
         faults
     }
 
+    /// What is said to a running execution never arrives.
+    pub fn loses(self, what: &PushKind) -> bool {
+        match what {
+            PushKind::Interrupt { .. } => self == Mutant::InterruptIsLost,
+            PushKind::Close(_) => self == Mutant::CloseIsLost,
+            PushKind::Give { steer: false, .. } => self == Mutant::TurnIsNeverGiven,
+            PushKind::Assign(_) | PushKind::Cancel(_) | PushKind::Give { .. } => false,
+        }
+    }
+
+    /// A task's withdrawn input is assigned in place of the one that is its turn.
+    pub fn spoil_assignment(self, assignment: &mut Assignment, memory: &Memory) {
+        if self == Mutant::WithdrawnIsDelivered {
+            memory.each(|_, _, row| match row {
+                Row::Input(input)
+                    if input.task_id == assignment.task.id
+                        && input.outcome == Some(input::Outcome::Withdrawn) =>
+                {
+                    assignment.input = input.clone();
+                }
+                _ => {}
+            });
+        }
+    }
+
     pub fn spoil_loaded(self, rows: &mut [Loaded], kept: &[Loaded]) {
         for (key, row) in rows {
             match (self, row) {
                 (Mutant::CapIsIgnored, Some((_, Row::Instance(instance)))) => {
                     instance.concurrency += 40;
+                }
+                // A task's inputs as its rule reads them, but for the first.
+                (Mutant::InputIsTakenOutOfTurn, Some((_, Row::Task(task))))
+                    if task.inbox.len() > 1 =>
+                {
+                    task.inbox.rotate_left(1);
                 }
                 (Mutant::OldLeaseIsBelieved, row @ None) => {
                     let old = kept.iter().find(|(old, _)| old == key);
@@ -115,19 +181,32 @@ impl Mutant {
     pub fn spoil_found(self, find: &Find, found: &mut Found, memory: &Memory) {
         match (self, found) {
             (Mutant::WaiterIsForgotten, Found::Waiters(tasks)) => tasks.clear(),
-            (Mutant::LeasesAreForgotten, Found::Leases(leases)) => leases.clear(),
+            (Mutant::LeasesAreForgotten, Found::Leases(leases))
+                if matches!(find, Find::Leases { .. }) =>
+            {
+                leases.clear();
+            }
+            (Mutant::EvictionIsForgotten, Found::Leases(leases))
+                if matches!(find, Find::Idle { .. }) =>
+            {
+                leases.clear();
+            }
+            (Mutant::IdleIsForgotten, Found::Due { due, .. }) => {
+                due.retain(|one| !matches!(one, Due::Lease(_)));
+            }
             (Mutant::DueIsForgotten, Found::Due { due, .. }) => {
                 due.retain(|one| !matches!(one, Due::Task(_)));
             }
-            (Mutant::CapIsIgnored, Found::Ready(tasks)) => {
+            (Mutant::CapIsIgnored, Found::Ready(ready)) => {
                 let Find::Ready { limit, .. } = find else { return };
+                let found: BTreeSet<TaskId> = ready.candidates.iter().map(|one| one.task).collect();
                 memory.each(|_, _, row| match row {
-                    Row::Task(task) if task.is_ready() && !tasks.contains(&task.id) => {
-                        tasks.push(task.id);
+                    Row::Task(task) if task.is_ready() && !found.contains(&task.id) => {
+                        ready.candidates.push(candidate(task));
                     }
                     _ => {}
                 });
-                tasks.truncate(*limit);
+                ready.candidates.truncate(*limit);
             }
             _ => {}
         }
@@ -139,7 +218,8 @@ impl Mutant {
         let count = disk.batch_count;
         match self {
             Mutant::CommitIsDropped if count.is_multiple_of(7) => {
-                return Some(Committed { last_seqs: vec![1; batch.appends.len()] });
+                let last_seqs = vec![1; batch.appends.len()];
+                return Some(Committed { last_seqs, trims_done: vec![true; batch.trims.len()] });
             }
             Mutant::GuardsAreIgnored => {
                 for write in &mut batch.writes {
@@ -211,6 +291,51 @@ impl Mutant {
             (Mutant::CancelIsForgotten, Row::Task(task)) if task.state == task::State::Running => {
                 task.cancel_requested_at = None;
             }
+            (Mutant::InterruptIsForgotten, Row::Lease(lease)) => lease.interrupted = false,
+            (Mutant::SteerIsForgotten, Row::Lease(lease)) => lease.steers.clear(),
+            (Mutant::SteerIsKept, Row::Lease(lease)) => {
+                if let Some(Row::Lease(before)) = before
+                    && before.turn == lease.turn
+                    && before.steers.len() > lease.steers.len()
+                {
+                    lease.steers.clone_from(&before.steers);
+                }
+            }
+            (Mutant::CollectSplits, Row::Run(run)) => drop(run.merged.pop()),
+            (Mutant::InboxIsTurnedAbout, Row::Task(task)) if task.inbox.len() > 1 => {
+                task.inbox.reverse();
+            }
+            (Mutant::InputJumpsTheQueue, Row::Task(task)) => {
+                if let Some(Row::Task(before)) = before
+                    && before.inbox.len() == 2
+                    && task.inbox.len() == 3
+                {
+                    task.inbox.rotate_right(1);
+                }
+            }
+            (Mutant::WithdrawIsForgotten, Row::Input(input))
+                if input.outcome == Some(input::Outcome::Withdrawn) =>
+            {
+                if let Some(Row::Input(before)) = before {
+                    input.clone_from(before);
+                }
+            }
+            (Mutant::TurnIsCalledInjected, Row::Input(input))
+                if input.outcome == Some(input::Outcome::Turn) =>
+            {
+                input.outcome = Some(input::Outcome::Injected);
+            }
+            (Mutant::TurnIsCalledWithdrawn, Row::Input(input))
+                if input.outcome == Some(input::Outcome::Turn) =>
+            {
+                input.outcome = Some(input::Outcome::Withdrawn);
+            }
+            (Mutant::IdleIsNotCounted, Row::Instance(instance)) => instance.idle = 0,
+            (Mutant::WaitingIsCalledRunning, Row::Task(task))
+                if task.state == task::State::Waiting =>
+            {
+                task.state = task::State::Running;
+            }
             (Mutant::LiveRunIsForgotten, Row::Session(session)) => session.live_run = None,
             (Mutant::TermStands, Row::Session(session)) => session.term = session.term.min(1),
             (Mutant::TermStands, Row::Lease(lease)) => lease.term = 1,
@@ -250,6 +375,10 @@ impl Mutant {
         let found = batch.writes.iter().find(|write| write.row.as_deref().is_some_and(is_final));
         disk.kept.extend(found.map(|write| (write.key.clone(), None)));
     }
+}
+
+fn candidate(task: &task::Task) -> Candidate {
+    Candidate { task: task.id, workspace: task.workspace_id, weight: 1, priority: task.priority }
 }
 
 fn version(disk: &Disk, key: &Key) -> Option<u64> {

@@ -5,7 +5,8 @@
 
 use hostler_core::capacity::claim::Assignment;
 use hostler_core::engine::Link;
-use hostler_core::id::{AttemptId, IncarnationId};
+use hostler_core::id::{AttemptId, IncarnationId, InputId};
+use hostler_core::input::Input;
 use hostler_core::run::start::{Event as Happened, Verdict};
 use hostler_core::worker::Offer;
 use hostler_core::worker::append::{Chunk, ChunkAck};
@@ -35,6 +36,9 @@ pub enum Down {
     ReportAck { numbers: Vec<u64>, verdicts: Vec<Verdict> },
     LogAck { acks: Vec<ChunkAck> },
     Cancel(AttemptId),
+    Give { attempt: AttemptId, term: u64, steer: bool, input: Box<Input> },
+    Interrupt { attempt: AttemptId, turn: InputId },
+    Close(AttemptId),
 }
 
 #[derive(Debug)]

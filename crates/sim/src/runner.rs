@@ -62,6 +62,7 @@ pub fn run(seed: u64, mutant: Option<Mutant>, steps: u64, keep_log: bool) -> Rep
             seed,
             hash: 0,
             steps: 0,
+            commands: 0,
             violation: Some(format!("[engine] {text}")),
             lines: Vec::new(),
             tally: Tally::new(),
@@ -73,7 +74,7 @@ pub fn run(seed: u64, mutant: Option<Mutant>, steps: u64, keep_log: bool) -> Rep
 pub fn seeds(args: &Args) -> bool {
     let next = AtomicU64::new(args.from);
     let broken: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
-    let total: Mutex<(Tally, u64)> = Mutex::new((Tally::new(), 0));
+    let total: Mutex<(Tally, u64, u64)> = Mutex::new((Tally::new(), 0, 0));
     let is_full = AtomicBool::new(false);
     let end = args.from + args.count;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -88,6 +89,7 @@ pub fn seeds(args: &Args) -> bool {
                     let report = run(seed, None, args.steps, false);
                     let mut total = total.lock().expect("no thread panics here");
                     total.1 += report.steps;
+                    total.2 += report.commands;
                     for (name, count) in report.tally {
                         *total.0.entry(name).or_default() += count;
                     }
@@ -104,9 +106,10 @@ pub fn seeds(args: &Args) -> bool {
     for (seed, violation) in &broken {
         println!("seed {seed}: {violation}");
     }
-    let (tally, steps) = total.into_inner().expect("no thread panics here");
+    let (tally, steps, commands) = total.into_inner().expect("no thread panics here");
     let tally: Vec<String> = tally.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    println!("{} seeds, {steps} steps, {} broken", args.count, broken.len());
+    let count = args.count;
+    println!("{count} seeds, {commands} commands, {steps} steps, {} broken", broken.len());
     println!("{}", tally.join(", "));
     broken.is_empty()
 }

@@ -248,7 +248,9 @@ impl World {
             Call::Commit(batch) => {
                 if self.mutant == Some(Mutant::ReplyComesBeforeCommit) {
                     self.at(3, Event::Zombie(Box::new(batch.clone())));
-                    return Input::Committed(Committed { last_seqs: vec![1; batch.appends.len()] });
+                    let last_seqs = vec![1; batch.appends.len()];
+                    let trims_done = vec![true; batch.trims.len()];
+                    return Input::Committed(Committed { last_seqs, trims_done });
                 }
                 let unknown = self.dice.chance(self.faults.unknown);
                 if unknown && self.dice.chance(5_000) {
@@ -274,7 +276,12 @@ impl World {
         self.input(index, answer);
     }
 
-    pub fn ask(&mut self, index: usize, asker: Asker, command: Command) {
+    pub fn ask(&mut self, index: usize, asker: Asker, mut command: Command) {
+        if let Command::Submit { submit, .. } = &mut command
+            && self.mutant == Some(Mutant::WrongRunIsAccepted)
+        {
+            submit.expected_run_id = None;
+        }
         let server = &mut self.servers[index];
         server.last_ticket += 1;
         let ticket = server.last_ticket;
@@ -333,9 +340,28 @@ impl World {
 
     fn push(&mut self, link: Link, push: Push) {
         self.say(format_args!("link {link} push {}", pushed(&push)));
+        let is_said_again = !matches!(push.what, PushKind::Assign(_));
+        if is_said_again && self.dice.chance(self.faults.lose_push) {
+            return;
+        }
+        if self.mutant.is_some_and(|mutant| mutant.loses(&push.what)) {
+            return;
+        }
         match push.what {
-            PushKind::Assign(assignment) => self.send_down(link, Down::Assign(assignment)),
+            PushKind::Assign(mut assignment) => {
+                if let Some(mutant) = self.mutant {
+                    mutant.spoil_assignment(&mut assignment, &self.disk.memory);
+                }
+                self.send_down(link, Down::Assign(assignment));
+            }
             PushKind::Cancel(attempt) => self.send_down(link, Down::Cancel(attempt)),
+            PushKind::Give { attempt_id: attempt, term, steer, input } => {
+                self.send_down(link, Down::Give { attempt, term, steer, input });
+            }
+            PushKind::Interrupt { attempt_id: attempt, input_id: turn } => {
+                self.send_down(link, Down::Interrupt { attempt, turn });
+            }
+            PushKind::Close(attempt) => self.send_down(link, Down::Close(attempt)),
         }
     }
 
@@ -396,6 +422,12 @@ impl World {
             Up::Offer { total } => {
                 self.input(index, Input::Offered { worker: worker_id, link, total });
             }
+            Up::Report { numbers, events }
+                if self.mutant == Some(Mutant::ReportsOvertake) && self.dice.chance(1_000) =>
+            {
+                let frame = Box::new(Up::Report { numbers, events });
+                self.at(400, Event::Up { link, frame });
+            }
             Up::Report { numbers, events } => {
                 let command = Command::Report { writer, events };
                 self.ask(index, Asker::Report { link, numbers }, command);
@@ -450,5 +482,12 @@ fn pushed(push: &Push) -> String {
             format!("assign {} of {} term {}", lease.attempt_id, lease.task_id, lease.term)
         }
         PushKind::Cancel(attempt) => format!("cancel {attempt}"),
+        PushKind::Give { attempt_id, steer, input, .. } => {
+            format!("give {attempt_id} {} steer {steer}", input.id)
+        }
+        PushKind::Interrupt { attempt_id, input_id } => {
+            format!("interrupt {attempt_id} in {input_id}")
+        }
+        PushKind::Close(attempt) => format!("close {attempt}"),
     }
 }

@@ -98,7 +98,12 @@ impl Worker {
 
     fn held(&self) -> Vec<Held> {
         let executions = self.executions.iter();
-        executions.map(|(id, one)| Held { attempt_id: *id, term: one.term }).collect()
+        let held = executions.map(|(id, one)| Held {
+            attempt_id: *id,
+            term: one.term,
+            inputs: one.messages.held(),
+        });
+        held.collect()
     }
 
     fn free(&self) -> u64 {
@@ -360,6 +365,17 @@ impl World {
             }
             Down::LogAck { acks } => self.logs_acked(index, &acks),
             Down::Cancel(attempt) => self.cancel_execution(index, attempt),
+            Down::Give { attempt, term, steer, input } => {
+                let executions = &self.workers[index].executions;
+                if executions.get(&attempt).is_some_and(|one| one.term == term) {
+                    match steer {
+                        true => self.steer_given(index, attempt, &input),
+                        false => self.turn_pushed(index, attempt, &input),
+                    }
+                }
+            }
+            Down::Interrupt { attempt, turn } => self.interrupt_execution(index, attempt, turn),
+            Down::Close(attempt) => self.close_execution(index, attempt),
         }
         self.offer_free(index);
     }

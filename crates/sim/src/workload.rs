@@ -5,11 +5,13 @@
 
 use hostler_core::agent::manage::{CreateAgent, UpdateAgent};
 use hostler_core::command::Command;
-use hostler_core::id::{TaskId, WorkspaceId};
+use hostler_core::id::{InputId, RunId, TaskId, WorkspaceId};
+use hostler_core::input::edit::EditInput;
 use hostler_core::input::submit::{Submit, Target};
+use hostler_core::key::{Key, Row};
 use hostler_core::policy::{PolicyPatch, RetryPatch};
-use hostler_core::task::Priority;
 use hostler_core::task::accept::Accept;
+use hostler_core::task::{Priority, State};
 use serde_json::json;
 
 use crate::client::Kind;
@@ -22,6 +24,9 @@ const AGENTS: [&str; 3] = ["ada", "bert", "cleo"];
 const MORTAL: &str = "dora";
 /// How a message begins that makes its agent take the worker down.
 pub const POISON: &str = "die";
+/// How long processes are kept: not at all, a moment, and for longer than most clients wait. Not
+/// longer: a process that is kept takes a place of its worker, also while other classes wait.
+const IDLE_TIMEOUTS_MS: [u64; 4] = [0, 400, 3_000, 12_000];
 const SESSIONS: [&str; 3] = ["red", "green", "blue"];
 
 /// The next command of a client. The first ones make the agents.
@@ -32,20 +37,28 @@ pub fn next(world: &mut World, client: usize) -> (Kind, Command) {
         return (Kind::Other, create(&mut world.dice, AGENTS[made]));
     }
     let key = format!("c{client}-{}", world.clients[client].last_op);
-    let known = world.clients[client].tasks.clone();
+    let mut known = world.clients[client].tasks.clone();
+    if world.dice.chance(5_000) {
+        let live: Vec<TaskId> =
+            known.iter().copied().filter(|task| is_live(world, *task)).collect();
+        known = if live.is_empty() { known } else { live };
+    }
     let dice = &mut world.dice;
     if known.is_empty() {
         return (Kind::Keyed(key.clone()), accept(dice, key));
     }
     let task = *dice.pick(&known);
-    match dice.below(20) {
-        0..=8 => (Kind::Keyed(key.clone()), accept(dice, key)),
-        9..=12 => (Kind::Keyed(key.clone()), submit(dice, task, key)),
-        13 | 14 => (Kind::Other, Command::CancelTask { workspace: WORKSPACE, task }),
-        15 => cancel_run(world, task),
-        16 => (Kind::Other, Command::ArchiveTask { workspace: WORKSPACE, task }),
-        17 => (Kind::Other, update(dice)),
-        18 => reuse(world, task, key),
+    // Commands that others add (workspaces, instances, schedules, budgets) have their place here.
+    match dice.below(40) {
+        0..=9 => (Kind::Keyed(key.clone()), accept(dice, key)),
+        10..=24 => submit_now(world, client, task, key),
+        25..=27 => (Kind::Other, edit(world, client, task)),
+        28 | 29 => (Kind::Other, withdraw(world, client, task)),
+        30 | 31 => (Kind::Other, Command::CancelTask { workspace: WORKSPACE, task }),
+        32 => cancel_run(world, task),
+        33 => (Kind::Other, Command::ArchiveTask { workspace: WORKSPACE, task }),
+        34 | 35 => (Kind::Other, update(dice)),
+        36 | 37 => reuse(world, task, key),
         _ => (Kind::Other, mortal(dice, key)),
     }
 }
@@ -54,6 +67,7 @@ fn create(dice: &mut Dice, agent: &str) -> Command {
     let mut config = serde_json::Map::new();
     config.insert("runner".to_owned(), "scripted".into());
     config.insert("max_concurrency".to_owned(), dice.range(1, 3).into());
+    config.insert("idle_timeout_ms".to_owned(), (*dice.pick(&IDLE_TIMEOUTS_MS)).into());
     let create = CreateAgent {
         agent_key: Some(agent.to_owned()),
         name: Some(agent.to_owned()),
@@ -79,7 +93,9 @@ fn mortal(dice: &mut Dice, key: String) -> Command {
 }
 
 fn update(dice: &mut Dice) -> Command {
-    let config = json!({ "max_concurrency": dice.range(1, 4) }).as_object().cloned();
+    let idle_ms = *dice.pick(&IDLE_TIMEOUTS_MS);
+    let config = json!({ "max_concurrency": dice.range(1, 4), "idle_timeout_ms": idle_ms });
+    let config = config.as_object().cloned();
     let active = Some(!dice.chance(1_500));
     let update = UpdateAgent { name: None, config, active };
     let agent = (*dice.pick(&AGENTS)).to_owned();
@@ -114,9 +130,16 @@ fn accept(dice: &mut Dice, key: String) -> Command {
 }
 
 fn submit(dice: &mut Dice, task: TaskId, key: String) -> Command {
+    let mode = match dice.below(10) {
+        0..=3 => Some("steer"),
+        4 | 5 => Some("interrupt"),
+        6 | 7 => Some("collect"),
+        8 => Some("queue"),
+        _ => None,
+    };
     let submit = Submit {
         message: Some(format!("more {key}")),
-        queue_mode: dice.chance(3_000).then(|| "queue".to_owned()),
+        queue_mode: mode.map(str::to_owned),
         idempotency_key: Some(key),
         ..Submit::default()
     };
@@ -124,13 +147,77 @@ fn submit(dice: &mut Dice, task: TaskId, key: String) -> Command {
     Command::Submit { workspace: WORKSPACE, target, submit: Box::new(submit) }
 }
 
-/// The task's run as the store has it: a person reads it off the screen.
-fn cancel_run(world: &World, task: TaskId) -> (Kind, Command) {
-    let run = match world.disk.row(hostler_core::key::Key::Task(task)) {
-        Some(hostler_core::key::Row::Task(row)) => row.target_run_id,
-        _ => None,
+/// One that may name a run that it is for: the live one, one of the past, one of another task.
+fn submit_now(world: &mut World, client: usize, task: TaskId, key: String) -> (Kind, Command) {
+    let run = run_of(world, task);
+    world.clients[client].runs.extend(run);
+    let seen = world.clients[client].runs.clone();
+    let dice = &mut world.dice;
+    let mut command = submit(dice, task, key.clone());
+    if let Command::Submit { submit, target, .. } = &mut command
+        && !seen.is_empty()
+    {
+        submit.expected_run_id = match dice.below(12) {
+            0 | 1 => run,
+            2 => Some(*dice.pick(&seen)),
+            _ => None,
+        };
+        if let (Some(run), true) = (run, dice.chance(2_000)) {
+            *target = Target::Run(run);
+        }
+    }
+    (Kind::Keyed(key), command)
+}
+
+/// One that waits, as the screen shows it; or any that the client knows of.
+fn some_input(world: &mut World, client: usize, task: TaskId) -> Option<InputId> {
+    let inbox = match world.disk.row(Key::Task(task)) {
+        Some(Row::Task(row)) => row.inbox,
+        _ => Vec::new(),
     };
-    let command = match run {
+    let known = world.clients[client].inputs.clone();
+    let from = if inbox.is_empty() || world.dice.chance(3_000) { &known } else { &inbox };
+    (!from.is_empty()).then(|| *world.dice.pick(from))
+}
+
+/// Changed, moved or both.
+fn edit(world: &mut World, client: usize, task: TaskId) -> Command {
+    let Some(input) = some_input(world, client, task) else {
+        return update(&mut world.dice);
+    };
+    let dice = &mut world.dice;
+    let edit = EditInput {
+        message: dice.chance(5_000).then(|| "changed".to_owned()),
+        attachments: None,
+        position: dice.chance(7_000).then(|| dice.below(4) as usize),
+    };
+    Command::EditInput { workspace: WORKSPACE, input, edit: Box::new(edit) }
+}
+
+fn withdraw(world: &mut World, client: usize, task: TaskId) -> Command {
+    match some_input(world, client, task) {
+        Some(input) => Command::WithdrawInput { workspace: WORKSPACE, input },
+        None => update(&mut world.dice),
+    }
+}
+
+fn is_live(world: &World, task: TaskId) -> bool {
+    match world.disk.row(Key::Task(task)) {
+        Some(Row::Task(row)) => matches!(row.state, State::Running | State::Waiting),
+        _ => false,
+    }
+}
+
+/// The task's run as the store has it: a person reads it off the screen.
+fn run_of(world: &World, task: TaskId) -> Option<RunId> {
+    match world.disk.row(Key::Task(task)) {
+        Some(Row::Task(row)) => row.target_run_id,
+        _ => None,
+    }
+}
+
+fn cancel_run(world: &World, task: TaskId) -> (Kind, Command) {
+    let command = match run_of(world, task) {
         Some(run) => Command::CancelRun { workspace: WORKSPACE, run },
         None => Command::CancelTask { workspace: WORKSPACE, task },
     };
@@ -163,7 +250,8 @@ pub fn shown(command: &Command) -> String {
             accept.idempotency_key, accept.agent, accept.session_id, accept.hook_id
         ),
         Command::Submit { target, submit, .. } => {
-            format!("sends {:?} to {target:?}", submit.idempotency_key)
+            let (mode, run) = (&submit.queue_mode, submit.expected_run_id);
+            format!("sends {:?} {mode:?} to {target:?} for {run:?}", submit.idempotency_key)
         }
         other => format!("{other:?}"),
     }

@@ -29,8 +29,9 @@ use crate::worker::Worker;
 /// True time at the start of every world: a date, so that ids and timestamps look like such.
 pub const START: i64 = 1_760_000_000_000;
 /// How long a healed world may take to come to rest: a dead worker and server with clocks apart,
-/// three attempts with delays, and every client's retries fit in several times over.
-pub const REST_MAX: i64 = 400_000;
+/// attempts with delays, processes that are kept on a worker with one place, and every client's
+/// retries fit in several times over.
+pub const REST_MAX: i64 = 800_000;
 
 #[derive(Debug)]
 pub enum Event {
@@ -138,6 +139,8 @@ pub struct Report {
     pub seed: u64,
     pub hash: u64,
     pub steps: u64,
+    /// What clients asked for; repetitions do not count.
+    pub commands: u64,
     pub violation: Option<String>,
     pub lines: Vec<String>,
     pub tally: crate::check::Tally,
@@ -177,6 +180,7 @@ impl World {
 
     fn populate(&mut self, server_count: usize) {
         self.servers.resize_with(server_count, Server::down);
+        self.check.cap.is_shared = server_count > 1;
         for index in 0..server_count {
             self.restart(index);
         }
@@ -226,9 +230,11 @@ impl World {
         let mut heal_at = None;
         while let Some(((time, _), event)) = self.queue.pop_first() {
             self.now = time;
+            self.check.turn.now = time;
             steps += 1;
             if matches!(event, Event::Heal) {
                 heal_at = Some(time);
+                self.check.healed_at = heal_at;
             }
             self.happen(event);
             self.check.listen();
@@ -254,6 +260,7 @@ impl World {
             seed: self.seed,
             hash: self.log.hash(),
             steps,
+            commands: self.clients.iter().map(|client| client.last_op).sum(),
             violation: self.check.broken.clone(),
             lines: self.log.lines().to_vec(),
             tally: self.check.tally.clone(),
@@ -294,6 +301,9 @@ impl World {
         self.say(format_args!("heal"));
         self.healed = true;
         self.faults = Faults::default();
+        if self.disk.is_paused() {
+            self.disk.set_paused(false);
+        }
         for index in 0..self.servers.len() {
             let others_live = index > 0;
             if self.servers[index].engine.is_some() {

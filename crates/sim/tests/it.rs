@@ -50,7 +50,22 @@ fn worlds_get_to_where_it_is_interesting() {
             *tally.entry(name).or_default() += count;
         }
     }
-    let wanted = ["answered", "lost worker", "next turn", "poisoned", "restarted", "session busy"];
+    let wanted = [
+        "answered",
+        "collected",
+        "injected",
+        "interrupted",
+        "kept warm",
+        "lost worker",
+        "next turn",
+        "poisoned",
+        "restarted",
+        "session busy",
+        "steer begins at the end",
+        "steer is next turn",
+        "steer returned",
+        "withdrawn",
+    ];
     let missing: Vec<_> = wanted.iter().filter(|name| !tally.contains_key(**name)).collect();
     assert!(missing.is_empty(), "{missing:?} never came about: {tally:?}");
 }

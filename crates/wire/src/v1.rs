@@ -582,6 +582,9 @@ pub struct Given {
 pub struct Interrupt {
     #[prost(string, repeated, tag = "1")]
     pub attempt_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The turn of each, by its first message: another turn goes on.
+    #[prost(string, repeated, tag = "2")]
+    pub input_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// No further turn comes: close the agents and report the end.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

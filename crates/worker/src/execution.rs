@@ -64,8 +64,10 @@ pub(crate) enum Order {
         steer: bool,
         input: TurnInput,
     },
-    /// Stop the turn, not the process.
-    Interrupt,
+    /// Stop this turn; the process stays.
+    Interrupt {
+        turn: String,
+    },
 }
 
 /// Each of the first four orders is given once, and a turn's end has one answer: of two turns,
@@ -193,10 +195,10 @@ impl Execution {
     /// Before the agent is there, its orders wait for it.
     fn note(&mut self, control: &mut Control, order: Order) {
         control.note(&order);
-        let is_interrupt = |early: &Order| matches!(early, Order::Interrupt);
+        let is_interrupt = |early: &Order| matches!(early, Order::Interrupt { .. });
         match order {
-            Order::Interrupt if self.early.iter().any(is_interrupt) => {}
-            Order::Give { .. } | Order::Interrupt | Order::Close => self.early.push(order),
+            Order::Interrupt { .. } if self.early.iter().any(is_interrupt) => {}
+            Order::Give { .. } | Order::Interrupt { .. } | Order::Close => self.early.push(order),
             Order::Cancel
             | Order::Stop
             | Order::Lost
@@ -298,8 +300,11 @@ impl Control {
             Order::Illegal => self.stop(Stopped::Illegal),
             // Answers to a turn's end, which cannot have come yet or are too late; and what is
             // for the agent alone.
-            Order::Next(_) | Order::Wait | Order::Close | Order::Give { .. } | Order::Interrupt => {
-            }
+            Order::Next(_)
+            | Order::Wait
+            | Order::Close
+            | Order::Give { .. }
+            | Order::Interrupt { .. } => {}
         }
     }
 

@@ -73,8 +73,11 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         Some(run) => run,
         None => match new_run(txn, &mut task)? {
             Some(run) => run,
-            // More messages are being collected.
-            None => return txn.put_task(task),
+            // More messages are being collected; meanwhile its session is for others.
+            None => {
+                txn.put_task(task)?;
+                return wake_waiter(txn, &session);
+            }
         },
     };
     reserve(txn, &chosen)?;
@@ -105,6 +108,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         turn: Turn::Given(input_id),
         can: Can::default(),
         steers: Vec::new(),
+        returned: Vec::new(),
         interrupted: false,
         stop: None,
         idle_until: None,
@@ -121,6 +125,11 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     task.target_run_id = Some(run.id);
     task.dispatched_at = Some(txn.now);
     txn.put_task(task.clone())?;
+    // Others of its class may have had their eyes on the room that it took.
+    let instance = txn.known(txn.instance(task.instance_key.clone()))?;
+    if instance.is_starved() {
+        idle::evict(txn, &instance.key)?;
+    }
     let payload = json!({
         "attempt_no": attempt.attempt_no,
         "worker_id": chosen.worker_id,

@@ -480,7 +480,7 @@ impl Txn<'_> {
                     *count = moved(*count, step);
                 }
             }
-            let makes_room = queued > parked && instance.room() == 0 && instance.idle > 0;
+            let makes_room = queued > parked && instance.is_starved();
             let key = instance.key.clone();
             self.put_instance(instance);
             if makes_room {
@@ -503,9 +503,17 @@ impl Txn<'_> {
         let key = Key::Lease(lease.attempt_id);
         match lease.state {
             crate::lease::State::Released | crate::lease::State::Expired => self.remove(key),
-            _ => self.put(key, Row::Lease(lease)),
+            _ => {
+                self.put(key, Row::Lease(lease));
+                return Ok(());
+            }
         }
-        Ok(())
+        // Its class may have more leases than it is allowed by now: its end has made no room.
+        let instance = self.known(self.instance(lease.instance_key))?;
+        match instance.is_starved() {
+            true => crate::run::idle::evict(self, &instance.key),
+            false => Ok(()),
+        }
     }
 
     pub fn create_lease(&mut self, lease: Lease) -> Decided<()> {

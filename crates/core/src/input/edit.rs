@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Input, Outcome, State, submit};
+use crate::capacity::claim::wake_waiter;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::id::{InputId, WorkspaceId};
@@ -55,10 +56,20 @@ pub(crate) fn withdraw(txn: &mut Txn<'_>, workspace: WorkspaceId, id: InputId) -
     task.inbox.retain(|one| *one != id);
     submit::settle(txn, input, Outcome::Withdrawn, None);
     txn.event(task.id, None, "input_withdrawn", json!({ "input_id": id }));
+    let was_ready = task.is_ready();
     if task.state == task::State::Queued && task.inbox.is_empty() {
         settle_idle(txn, &mut task)?;
     }
-    txn.put_task(task)?;
+    txn.put_task(task.clone())?;
+    if task.inbox.is_empty() {
+        run::idle::reconsider(txn, &task)?;
+    }
+    if was_ready && !task.is_ready() {
+        // It may have been the one that its session's other tasks waited behind.
+        let session = txn.session(task.workspace_id, task.session_id.clone());
+        let session = txn.known(session)?;
+        wake_waiter(txn, &session)?;
+    }
     txn.known(txn.input(id))
 }
 

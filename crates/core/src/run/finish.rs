@@ -19,12 +19,9 @@ use crate::task::{self, Parked, Task};
 use crate::text::shortened;
 use crate::time::Span;
 
-pub(crate) fn finish(
-    txn: &mut Txn<'_>,
-    mut lease: Lease,
-    cause: &Cause,
-    text: &str,
-) -> Decided<()> {
+pub(crate) fn finish(txn: &mut Txn<'_>, lease: Lease, cause: &Cause, text: &str) -> Decided<()> {
+    // Another one's end before it may have closed its process, to make room.
+    let mut lease = txn.known(txn.lease(lease.attempt_id))?;
     let mut task = txn.known(txn.task(lease.task_id))?;
     let mut run = txn.known(txn.run(lease.run_id))?;
     run.live_attempt_id = None;

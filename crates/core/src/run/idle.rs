@@ -10,7 +10,7 @@ use crate::id::AttemptId;
 use crate::input::inbox::{self, Next};
 use crate::lease::{Lease, Turn};
 use crate::limits;
-use crate::run::{Run, Usage};
+use crate::run::{Run, Usage, live};
 use crate::task::{self, Task};
 use crate::time::{Span, Timestamp};
 
@@ -28,8 +28,12 @@ pub(crate) fn until(txn: &Txn<'_>, lease: &Lease, run: &Run) -> Decided<Option<T
     Ok((idle_ms > 0 && lease.can.keep && !others_wait).then(|| txn.now + Span::millis(idle_ms)))
 }
 
-/// Gives a warm process its next turn, if the inbox has one by now and the budget allows it.
+/// Gives a warm process its next turn, if the inbox has one by now and the budget allows it. A
+/// process that has steers says first what becomes of them.
 pub(crate) fn resume(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> Decided<bool> {
+    if !lease.steers.is_empty() {
+        return Ok(false);
+    }
     if !task.inbox.is_empty() && budget::spent(txn, task, Usage::default())?.is_some() {
         // What waits is held back, or refused, where it is claimed.
         shut(txn, lease)?;
@@ -59,6 +63,20 @@ pub(crate) fn resume(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> De
     }
 }
 
+/// What a warm process waited for was withdrawn: it is kept as long as its config says, or closed.
+pub(crate) fn reconsider(txn: &mut Txn<'_>, task: &Task) -> Decided<()> {
+    let lease = live::lease_of(txn, task)?.filter(Lease::is_idle);
+    let Some(mut lease) = lease.filter(|lease| lease.steers.is_empty()) else { return Ok(()) };
+    let run = txn.known(txn.run(lease.run_id))?;
+    match until(txn, &lease, &run)?.filter(|_| !lease.interrupted) {
+        Some(until) => {
+            lease.idle_until = Some(until);
+            txn.put_lease(lease)
+        }
+        None => shut(txn, lease),
+    }
+}
+
 /// Hands an input to an execution that runs.
 pub(crate) fn give(txn: &mut Txn<'_>, lease: &Lease, input: crate::input::Input, steer: bool) {
     let (attempt_id, term) = (lease.attempt_id, lease.term);
@@ -73,7 +91,8 @@ pub(crate) fn close(txn: &mut Txn<'_>, attempt: AttemptId) -> Decided<()> {
         return Ok(());
     }
     let mut task = txn.known(txn.task(lease.task_id))?;
-    if task.inbox.is_empty() {
+    // A process that has not said what becomes of its steers will not.
+    if task.inbox.is_empty() || !lease.steers.is_empty() {
         return shut(txn, lease);
     }
     if resume(txn, lease, &mut task)? {

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::{finish, idle};
-use crate::engine::txn::{Decided, Txn};
+use crate::engine::txn::{Decided, Txn, legal};
 use crate::engine::{Push, PushKind};
 use crate::id::InputId;
 use crate::input::{self, Delivery, Input, Mode, Outcome, inbox, submit};
 use crate::lease::{self, Lease, Stop, Turn};
 use crate::run::start::Verdict;
-use crate::task::Task;
+use crate::task::{self, Task};
 
 /// The lease under which a task's run is carried out now.
 pub(crate) fn lease_of(txn: &Txn<'_>, task: &Task) -> Decided<Option<Lease>> {
@@ -60,8 +60,14 @@ fn interrupt(txn: &mut Txn<'_>, mut lease: Lease, task: &Task, id: InputId) -> D
         return finish::stop(txn, lease, Stop::Interrupt);
     }
     lease.interrupted = true;
-    txn.push(Push::to(&lease, PushKind::Interrupt(lease.attempt_id)));
+    say_interrupt(txn, &lease);
     txn.put_lease(lease)
+}
+
+/// It names the turn: one that arrives late must not stop the next one.
+pub(crate) fn say_interrupt(txn: &mut Txn<'_>, lease: &Lease) {
+    let (attempt_id, input_id) = (lease.attempt_id, lease.turn.input_id());
+    txn.push(Push::to(lease, PushKind::Interrupt { attempt_id, input_id }));
 }
 
 /// Hands every steer that waits into the running turn, if the agent can take it.
@@ -74,9 +80,12 @@ pub(crate) fn steer(txn: &mut Txn<'_>, mut lease: Lease, task: &mut Task) -> Dec
         return Ok(());
     }
     let mut left = Vec::with_capacity(task.inbox.len());
+    let mut is_kept_back = false;
     for id in std::mem::take(&mut task.inbox) {
         let mut input = txn.known(txn.input(id))?;
-        if input.mode != Mode::Steer {
+        // Behind one that is to have a turn of its own the others wait: their order is kept.
+        is_kept_back |= lease.returned.contains(&id);
+        if input.mode != Mode::Steer || is_kept_back {
             left.push(id);
             continue;
         }
@@ -105,10 +114,49 @@ pub(crate) fn injected(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Deci
     Ok(Verdict::Accepted)
 }
 
+/// The agent has begun a turn with a steer by itself. Another one that was to be the next turn is
+/// in the process like a steer, and may come after it.
+pub(crate) fn begun(txn: &mut Txn<'_>, lease: &mut Lease, id: InputId) -> Decided<()> {
+    lease.steers.retain(|steer| *steer != id);
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    match lease.turn {
+        Turn::Given(given) => lease.steers.insert(0, given),
+        _ => {
+            let mut task = txn.known(txn.task(lease.task_id))?;
+            task.state = legal(task.state.next(task::state::Event::Resume));
+            txn.put_task(task)?;
+            lease.ended_turns += 1;
+            lease.idle_until = None;
+        }
+    }
+    run.input_id = Some(id);
+    run.merged.clear();
+    txn.put_run(run, None);
+    lease.turn = Turn::Given(id);
+    Ok(())
+}
+
+/// The agent has begun a turn with a steer by itself, although no further turn was to come: it has
+/// taken it, and its process ends.
+pub(crate) fn begun_late(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Decided<Verdict> {
+    lease.steers.retain(|steer| *steer != id);
+    let input = txn.known(txn.input(id))?;
+    submit::settle(txn, input, Outcome::Turn, None);
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    run.turn_count += 1;
+    let at = Some((lease.run_id, Some(lease.attempt_id)));
+    let payload = json!({ "input_id": id, "turn": run.turn_count });
+    txn.event(lease.task_id, at, "turn_started", payload);
+    txn.put_run(run, None);
+    txn.put_lease(lease)?;
+    Ok(Verdict::Accepted)
+}
+
 /// A steer that its process will not take any more waits for a turn of its own.
 pub(crate) fn returned(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Decided<Verdict> {
     if let Some(place) = lease.steers.iter().position(|steer| *steer == id) {
         lease.steers.remove(place);
+        lease.returned.push(id);
         txn.put_lease(lease.clone())?;
         let mut task = txn.known(txn.task(lease.task_id))?;
         fall_back(txn, &lease, &mut task, &[id], "returned")?;

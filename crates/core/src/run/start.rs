@@ -173,6 +173,13 @@ fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decid
         Turn::Ended(ended, _) if *ended == input_id => return Ok(Verdict::Accepted),
         // The start of a turn before this one, told again.
         _ if is_past(txn, &lease, input_id)? => return Ok(Verdict::Accepted),
+        // The agent began it by itself, as it may with what its process has.
+        Turn::Given(_) | Turn::Idle(..) if lease.steers.contains(&input_id) => {
+            live::begun(txn, &mut lease, input_id)?;
+        }
+        Turn::Ended(..) if lease.steers.contains(&input_id) => {
+            return live::begun_late(txn, lease, input_id);
+        }
         _ => return Ok(Verdict::Illegal),
     }
     if !is_started(txn, &lease)? {
@@ -193,6 +200,10 @@ fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decid
     txn.put_run(run, None);
     lease.turn = Turn::Open(input_id);
     lease.spent = Usage::default();
+    if lease.interrupted {
+        // What was said before was for the turn before.
+        live::say_interrupt(txn, &lease);
+    }
     txn.put_lease(lease.clone())?;
     let mut task = txn.known(txn.task(lease.task_id))?;
     let waiting = task.inbox.len();
@@ -250,6 +261,9 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
             }
             lease = txn.known(txn.lease(attempt_id))?;
         }
+        _ if ended.reason == NOT_TAKEN && lease.steers.contains(&ended.input_id) => {
+            return live::returned(txn, lease, ended.input_id);
+        }
         Turn::Idle(id, _) if *id == ended.input_id => return Ok(Verdict::Wait),
         Turn::Ended(id, _) if *id == ended.input_id => return Ok(Verdict::Close),
         Turn::Given(_) | Turn::Open(_) if is_past(txn, &lease, ended.input_id)? => {
@@ -278,17 +292,16 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
     let interrupted = lease.interrupted;
     // It may have ended by itself before it heard of the interrupt.
     lease.interrupted = interrupted && is_aborted(ended);
-    if interrupted {
-        // Its agent was told to drop them with the turn.
-        let steers = std::mem::take(&mut lease.steers);
-        live::fall_back(txn, &lease, &mut task, &steers, "interrupted")?;
-    }
     let goes_on = (!ended.is_error || lease.interrupted)
         && !ended.last
         && task.cancel_requested_at.is_none()
         && lease.state == lease::State::Held
         && budget::spent(txn, &task, Usage::default())?.is_none();
-    let next = if goes_on { next_turn(txn, &mut lease, &mut task, run.id)? } else { Next::Nothing };
+    let is_unsettled = goes_on && interrupted && lease.can.keep && !lease.steers.is_empty();
+    let next = match goes_on && !is_unsettled {
+        true => next_turn(txn, &mut lease, &mut task, run.id)?,
+        false => Next::Nothing,
+    };
     let verdict = match next {
         Next::Turn(inputs) => {
             run.input_id = Some(inputs[0].id);
@@ -297,6 +310,12 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
             lease.interrupted = false;
             lease.ended_turns += 1;
             Verdict::Next(Box::new(inbox::merged(inputs)))
+        }
+        // Its process drops its steers with the turn, or begins them by itself: it says which.
+        _ if is_unsettled => {
+            lease.interrupted = true;
+            let until = txn.now + limits::STEERS_SETTLE;
+            wait(txn, &mut lease, &mut task, ended, until)
         }
         Next::Quiet(until) if lease.can.keep => wait(txn, &mut lease, &mut task, ended, until),
         Next::Nothing | Next::Quiet(_) => {

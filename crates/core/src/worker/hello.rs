@@ -11,9 +11,9 @@ use crate::input::inbox;
 use crate::lease::{self, Lease, Turn};
 use crate::limits;
 use crate::run::finish::finish;
-use crate::run::idle;
 use crate::run::outcome::Cause;
 use crate::run::start::{Writer, held};
+use crate::run::{idle, live};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hello {
@@ -124,7 +124,7 @@ fn say_again(txn: &mut Txn<'_>, lease: &Lease, has: &[InputId]) -> Decided<()> {
         idle::give(txn, lease, input, true);
     }
     if lease.interrupted && matches!(lease.turn, Turn::Open(_) | Turn::Given(_)) {
-        txn.push(Push::to(lease, PushKind::Interrupt(lease.attempt_id)));
+        live::say_interrupt(txn, lease);
     }
     Ok(())
 }

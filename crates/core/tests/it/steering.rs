@@ -320,7 +320,7 @@ fn an_interrupt_stops_the_turn_and_keeps_the_process() {
               A is running, A.2 queued
             > input A mode=interrupt message=stop
               A is running, A.3 interrupted
-              w1 <- interrupt A/1#1
+              w1 <- interrupt A/1#1 in A.1
             > end-turn A error
               next A.3
             > turn A
@@ -416,7 +416,7 @@ fn a_turn_that_ended_by_itself_under_an_interrupt_is_done() {
               accepted
             > input A mode=interrupt message=stop
               A is running, A.2 interrupted
-              w1 <- interrupt A/1#1
+              w1 <- interrupt A/1#1 in A.1
             > withdraw A.2
               A.2 withdrawn
             > end-turn A ok
@@ -458,7 +458,7 @@ fn an_interrupt_whose_message_was_withdrawn_still_stops_the_turn() {
               accepted
             > input A mode=interrupt message=stop
               A is running, A.2 interrupted
-              w1 <- interrupt A/1#1
+              w1 <- interrupt A/1#1 in A.1
             > withdraw A.2
               A.2 withdrawn
             > end-turn A error
@@ -630,11 +630,11 @@ fn what_was_pushed_and_lost_is_said_again_with_the_heartbeat() {
               w1 <- steer A.2 "left" for A/1#1
             > input A mode=interrupt message=stop
               A is running, A.3 interrupted
-              w1 <- interrupt A/1#1
+              w1 <- interrupt A/1#1 in A.1
             > beat w1 held=A
               welcome
               w1 <- steer A.2 "left" for A/1#1
-              w1 <- interrupt A/1#1
+              w1 <- interrupt A/1#1 in A.1
             =
               A running | A.1 turn | A.2 taken | A.3 waiting
                 A/1 running | #1 running on w1 | turns 1 snapshots 2

@@ -188,12 +188,15 @@ fn a_report_that_failed_is_sent_again() {
         start A
         fault unavailable
         turn A
+        worker w1 held=A
         turn A
         fault unknown-and-written
         end-turn A ok
+        worker w1 held=A
         end-turn A ok
         fault unknown-and-written
         end A closed
+        worker w1 held=A
         end A closed
         ",
         expect![[r#"
@@ -209,16 +212,23 @@ fn a_report_that_failed_is_sent_again() {
             > fault unavailable
             > turn A
               unavailable
+            > worker w1 held=A
+              welcome
             > turn A
               accepted
             > fault unknown-and-written
             > end-turn A ok
               unknown
+            > worker w1 held=A
+              welcome
+              w1 <- close A/1#1
             > end-turn A ok
               close
             > fault unknown-and-written
             > end A closed
               unknown
+            > worker w1 held=A
+              lost [A/1#1] cancel []
             > end A closed
               fenced
             =

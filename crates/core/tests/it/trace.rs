@@ -186,7 +186,9 @@ impl Script {
                 let (how, id) = (if *steer { "steer" } else { "next" }, input.id);
                 format!("{how} {id} {:?} for {attempt_id}", input.message)
             }
-            PushKind::Interrupt(attempt) => format!("interrupt {attempt}"),
+            PushKind::Interrupt { attempt_id, input_id } => {
+                format!("interrupt {attempt_id} in {input_id}")
+            }
             PushKind::Close(attempt) => format!("close {attempt}"),
         };
         self.say(&format!("{} <- {text}", push.worker_id));

@@ -182,7 +182,7 @@ fn inputs_of_two_tasks_of_one_class_leave_each_other_alone() {
               B is running, B.2 queued
             > input B mode=interrupt message=now
               B is running, B.3 interrupted
-              w1 <- interrupt B/1#1
+              w1 <- interrupt B/1#1 in B.1
             =
               A running | A.1 turn | A.2 waiting | A.3 waiting
                 A/1 running | #1 running on w1 | turns 1 snapshots 2

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::id::WorkspaceId;
+use hostler_core::id::{AttemptId, WorkspaceId};
 use hostler_core::key::{Key, Row};
-use hostler_core::lease;
-use hostler_core::session::SessionId;
+use hostler_core::lease::{self, Lease, Turn};
+use hostler_core::session::{Session, SessionId};
 use hostler_core::task::{Parked, State, Task};
 
 use super::{Change, Verdict};
@@ -13,9 +13,16 @@ use crate::disk::Disk;
 
 #[derive(Default)]
 pub struct Caps {
-    /// By instance: queued, parked, pending, running, stopping.
-    counts: BTreeMap<String, [i64; 5]>,
+    /// By instance: queued, parked, pending, running, stopping, idle.
+    counts: BTreeMap<String, [i64; 6]>,
+    /// By instance: leases whose processes are about to end.
+    closing: BTreeMap<String, i64>,
+    idle: BTreeMap<String, BTreeSet<AttemptId>>,
     waiters: BTreeMap<(WorkspaceId, SessionId), i64>,
+    /// By session: tasks that may be found by the search for ready work.
+    ready: BTreeMap<(WorkspaceId, SessionId), i64>,
+    /// Several servers write to the store: what a rule only reads may change under it.
+    pub is_shared: bool,
 }
 
 impl Caps {
@@ -34,7 +41,10 @@ impl Caps {
                     Some(Row::Lease(lease)) => {
                         let counts = self.counts.entry(lease.instance_key.clone()).or_default();
                         counts[place(lease.state)] += sign;
+                        counts[5] += if lease.is_idle() { sign } else { 0 };
+                        self.note_idle(lease, sign);
                         touched.insert(&lease.instance_key);
+                        sessions.insert((lease.workspace_id, &lease.session_id));
                         if change.before.is_none() {
                             claimed.insert(&lease.instance_key);
                         }
@@ -42,12 +52,21 @@ impl Caps {
                     Some(Row::Instance(instance)) => {
                         touched.insert(&instance.key);
                     }
+                    Some(Row::Session(session)) => {
+                        sessions.insert((session.workspace_id, &session.id));
+                    }
                     _ => {}
                 }
             }
         }
         for key in touched {
-            self.compare(key, claimed.contains(key), disk)?;
+            // The claims of a batch may come before another command of it makes the cap smaller.
+            let caps = changes.iter().filter_map(|change| match change.before {
+                Some(Row::Instance(instance)) if instance.key == key => Some(instance.concurrency),
+                _ => None,
+            });
+            let before = caps.max().filter(|_| claimed.contains(key));
+            self.compare(key, claimed.contains(key).then_some(before.unwrap_or(0)), disk)?;
         }
         for (workspace, session) in sessions {
             let waiters = self.waiters.get(&(workspace, session.clone())).copied().unwrap_or(0);
@@ -59,12 +78,39 @@ impl Caps {
             if counted != waiters {
                 return Err(format!("{session} counts {counted} waiters of {waiters}"));
             }
+            if let Some(Row::Session(row)) = &row
+                && waiters > 0
+            {
+                let ready = self.ready.get(&(workspace, session.clone())).copied().unwrap_or(0);
+                if row.live_run.is_none() && ready == 0 {
+                    return Err(format!("INV-SESSION-2: nobody was woken for {session}"));
+                }
+                if !self.is_shared {
+                    session_is_free(row, disk)?;
+                }
+            }
         }
         Ok(())
     }
 
+    fn note_idle(&mut self, lease: &Lease, sign: i64) {
+        let key = &lease.instance_key;
+        let is_closing =
+            lease.state == lease::State::Stopping || matches!(lease.turn, Turn::Ended(..));
+        *self.closing.entry(key.clone()).or_default() += if is_closing { sign } else { 0 };
+        let idle = self.idle.entry(key.clone()).or_default();
+        match lease.is_idle() && sign > 0 {
+            true => idle.insert(lease.attempt_id),
+            false => idle.remove(&lease.attempt_id),
+        };
+    }
+
     fn count_task(&mut self, task: &Task, sign: i64) {
         let counts = self.counts.entry(task.instance_key.clone()).or_default();
+        if task.is_ready() {
+            let session = (task.workspace_id, task.session_id.clone());
+            *self.ready.entry(session).or_default() += sign;
+        }
         if task.state == State::Queued {
             counts[0] += sign;
             counts[1] += if task.parked.is_some() { sign } else { 0 };
@@ -75,24 +121,58 @@ impl Caps {
         }
     }
 
-    fn compare(&self, key: &str, is_claimed: bool, disk: &Disk) -> Verdict {
+    fn compare(&self, key: &str, claimed_under: Option<u32>, disk: &Disk) -> Verdict {
         let Some(Row::Instance(row)) = disk.row(Key::Instance(key.to_owned())) else {
             return Err(format!("INV-CAP-1: there is no instance {key}"));
         };
-        let told = [row.queued, row.parked, row.pending, row.running, row.stopping].map(i64::from);
+        let told = [row.queued, row.parked, row.pending, row.running, row.stopping, row.idle];
+        let told = told.map(i64::from);
         let counted = self.counts.get(key).copied().unwrap_or_default();
         if told != counted {
             return Err(format!(
-                "INV-CAP-1, INV-CAP-2: {key} says queued, parked, pending, running, stopping are \
-                 {told:?}; its rows are {counted:?}"
+                "INV-CAP-1, INV-CAP-2: {key} says queued, parked, pending, running, stopping, idle \
+                 are {told:?}; its rows are {counted:?}"
             ));
         }
         let taken = counted[2] + counted[3] + counted[4];
-        if is_claimed && taken > i64::from(row.concurrency) {
-            let allowed = row.concurrency;
+        let allowed = claimed_under.map(|before| before.max(row.concurrency));
+        if let Some(allowed) = allowed.filter(|allowed| taken > i64::from(*allowed)) {
             return Err(format!("INV-CAP-1: {key} was claimed up to {taken} of {allowed}"));
         }
-        Ok(())
+        let waits = row.queued > row.parked && row.room() == 0;
+        let closing = self.closing.get(key).copied().unwrap_or(0);
+        let mut idle = self.idle.get(key).into_iter().flatten();
+        match idle.find(|attempt| is_kept(**attempt, disk)) {
+            Some(attempt) if waits && closing == 0 => {
+                Err(format!("INV-CAP-3: {attempt} is kept warm while {key} has work and no room"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// It is kept for nothing: no input of its task is about to be its turn.
+fn is_kept(attempt: AttemptId, disk: &Disk) -> bool {
+    let Some(Row::Lease(lease)) = disk.row(Key::Lease(attempt)) else { return false };
+    let inbox = match disk.row(Key::Task(lease.task_id)) {
+        Some(Row::Task(task)) => task.inbox,
+        _ => Vec::new(),
+    };
+    lease.is_idle() && lease.steers.is_empty() && inbox.is_empty()
+}
+
+/// INV-CAP-3: a session that others wait for is not kept by a process without a turn.
+fn session_is_free(session: &Session, disk: &Disk) -> Verdict {
+    let run = session.live_run.and_then(|run| disk.row(Key::Run(run)));
+    let attempt = match run {
+        Some(Row::Run(run)) => run.live_attempt_id,
+        _ => None,
+    };
+    match attempt.filter(|attempt| is_kept(*attempt, disk)) {
+        Some(attempt) => {
+            Err(format!("INV-CAP-3: {attempt} is kept warm while others wait for {}", session.id))
+        }
+        None => Ok(()),
     }
 }
 

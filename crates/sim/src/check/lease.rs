@@ -48,6 +48,10 @@ impl Leases {
         self.working.retain(|(one, _), _| *one != worker);
     }
 
+    pub fn is_working(&self, attempt: AttemptId) -> bool {
+        self.working.keys().any(|(_, one)| *one == attempt)
+    }
+
     pub fn is_anybody_working(&self) -> bool {
         !self.working.is_empty()
     }

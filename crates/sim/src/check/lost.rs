@@ -168,7 +168,10 @@ impl World {
             _ => return Some("INV-INPUT-1: an input is not settled".to_owned()),
         };
         let is_delivered = self.check.once.was_delivered(input.id);
-        let counts = matches!(outcome, input::Outcome::Turn | input::Outcome::Restarted);
+        let counts = matches!(
+            outcome,
+            input::Outcome::Turn | input::Outcome::Restarted | input::Outcome::Injected
+        );
         (counts && !is_delivered)
             .then(|| "INV-INPUT-1: an input counts as delivered and was not".to_owned())
     }

@@ -212,6 +212,7 @@ pub fn lease(attempt: &Attempt, run: &Run) -> Lease {
         turn: Turn::Given(input_id(1)),
         can: lease::Can::default(),
         steers: Vec::new(),
+        returned: Vec::new(),
         interrupted: false,
         stop: None,
         idle_until: None,

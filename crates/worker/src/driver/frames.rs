@@ -39,8 +39,8 @@ impl Driver {
                 }
             }
             server_frame::Body::Interrupt(interrupt) => {
-                for attempt_id in interrupt.attempt_ids {
-                    self.roster.interrupt(&attempt_id);
+                for (attempt_id, turn) in interrupt.attempt_ids.iter().zip(interrupt.input_ids) {
+                    self.roster.interrupt(attempt_id, turn);
                 }
             }
             server_frame::Body::Close(close) => {

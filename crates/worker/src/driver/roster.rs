@@ -146,10 +146,10 @@ impl Roster {
         }
     }
 
-    pub(super) fn interrupt(&mut self, attempt_id: &str) {
+    pub(super) fn interrupt(&mut self, attempt_id: &str, turn: String) {
         let Some(entry) = self.entries.get_mut(attempt_id) else { return };
         if entry.takes_more() {
-            entry.order(attempt_id, Order::Interrupt);
+            entry.order(attempt_id, Order::Interrupt { turn });
         }
     }
 
@@ -258,9 +258,11 @@ impl Entry {
             Order::Cancel => std::mem::replace(&mut self.cancelled, true),
             Order::Stop | Order::Illegal => std::mem::replace(&mut self.stopped, true),
             Order::Close => std::mem::replace(&mut self.closed, true),
-            Order::Lost | Order::Next(_) | Order::Wait | Order::Give { .. } | Order::Interrupt => {
-                false
-            }
+            Order::Lost
+            | Order::Next(_)
+            | Order::Wait
+            | Order::Give { .. }
+            | Order::Interrupt { .. } => false,
         };
         if !repeated && self.orders.try_send(order).is_err() {
             // Its task is on its way out, or it was answered more often than it asked.

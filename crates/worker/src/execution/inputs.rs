@@ -109,14 +109,11 @@ impl Inputs {
         self.first(|message| message.standing == Standing::Running)
     }
 
-    /// The agent has a turn, or is about to take it.
-    pub(super) fn has_turn(&self) -> bool {
-        let found = self.first(|message| match message.standing {
-            Standing::Running => true,
-            Standing::Written => !message.is_steer,
-            Standing::Given | Standing::Injected | Standing::Ended | Standing::Returned => false,
-        });
-        found.is_some()
+    /// The lead of the turn that the agent has, or is about to take.
+    pub(super) fn turn(&self) -> Option<String> {
+        self.running().or_else(|| {
+            self.first(|message| message.standing == Standing::Written && !message.is_steer)
+        })
     }
 
     /// The steers of which nothing came, now to be returned.
@@ -174,7 +171,7 @@ mod tests {
         inputs.set("a", Standing::Ended);
         assert_eq!(inputs.held(), ["a"], "its end is not known yet");
         inputs.settle("a");
-        assert!(inputs.held().is_empty() && !inputs.has_turn());
+        assert!(inputs.held().is_empty() && inputs.turn().is_none());
         assert!(!inputs.take("a", false) && !inputs.take("a", true));
     }
 
@@ -182,15 +179,15 @@ mod tests {
     fn a_returned_steer_may_come_again_as_a_turn_only() {
         let inputs = Inputs::default();
         assert!(inputs.take("a", true));
-        assert!(!inputs.has_turn());
+        assert!(inputs.turn().is_none());
         assert_eq!(inputs.return_steers(), ["a"]);
         assert!(inputs.return_steers().is_empty());
         assert!(!inputs.take("a", true));
         assert!(inputs.take("a", false));
         assert_eq!(inputs.standing("a"), Some(Standing::Given));
-        assert!(!inputs.has_turn(), "the agent has not got it yet");
+        assert!(inputs.turn().is_none(), "the agent has not got it yet");
         inputs.set("a", Standing::Written);
-        assert!(inputs.has_turn());
+        assert!(inputs.turn().is_some());
     }
 
     #[test]
@@ -199,7 +196,7 @@ mod tests {
         inputs.take("a", true);
         inputs.set("a", Standing::Written);
         inputs.promote("a");
-        assert!(inputs.has_turn() && inputs.return_steers().is_empty());
+        assert!(inputs.turn().is_some() && inputs.return_steers().is_empty());
     }
 
     #[test]

@@ -244,7 +244,7 @@ impl<'a> Talk<'a> {
                     self.carry_out(actions).await;
                 }
             }
-            Order::Interrupt => self.interrupt().await,
+            Order::Interrupt { turn } => self.interrupt(&turn).await,
         }
     }
 
@@ -288,9 +288,10 @@ impl<'a> Talk<'a> {
         self.carry_out(actions).await;
     }
 
-    async fn interrupt(&mut self) {
-        let has_turn = self.execution.inputs.has_turn();
-        if !has_turn || !self.takes_more() || self.interrupt_due.is_some() {
+    /// Stops the turn if it is the one that was meant: the word may have been overtaken.
+    async fn interrupt(&mut self, meant: &str) {
+        let is_meant = self.execution.inputs.turn().is_some_and(|turn| turn == meant);
+        if !is_meant || !self.takes_more() || self.interrupt_due.is_some() {
             return;
         }
         let actions = self.dialogue.interrupt();

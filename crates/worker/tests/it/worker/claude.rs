@@ -196,7 +196,7 @@ async fn an_interrupt_keeps_the_process_and_the_next_turn_works_in_it() {
     let steer = input("never mind");
     server.give(&attempt_id, true, steer.clone());
     bench.messages(&attempt_id, "queued", 2).await;
-    server.interrupt(&attempt_id);
+    server.interrupt(&attempt_id, &first_id);
     server.fate(&attempt_id, &first_id, &["turn_started", "turn_ended"]).await;
     server.fate(&attempt_id, &steer.input_id, &["returned"]).await;
     let interrupted = server.state().turns(&attempt_id)[0].clone();

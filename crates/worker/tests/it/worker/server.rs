@@ -303,8 +303,9 @@ impl FakeServer {
         self.state().tell(Told::Give(Give { inputs: vec![given] }));
     }
 
-    pub fn interrupt(&self, attempt_id: &str) {
-        self.state().tell(Told::Interrupt(Interrupt { attempt_ids: vec![attempt_id.to_owned()] }));
+    pub fn interrupt(&self, attempt_id: &str, turn: &str) {
+        let (attempt_ids, input_ids) = (vec![attempt_id.to_owned()], vec![turn.to_owned()]);
+        self.state().tell(Told::Interrupt(Interrupt { attempt_ids, input_ids }));
     }
 
     pub fn close(&self, attempt_id: &str) {

@@ -207,20 +207,22 @@ async fn an_interrupt_keeps_the_process_and_a_given_turn_works_in_it() {
     server.printed(&attempt_id, "message queued").await;
     let both = |state: &State| (state.held(&attempt_id).len() == 2).then_some(());
     server.until("both are held", both).await;
-    server.interrupt(&attempt_id);
-    server.interrupt(&attempt_id);
+    server.interrupt(&attempt_id, &first_id);
+    server.interrupt(&attempt_id, &first_id);
     server.fate(&attempt_id, &first_id, &["turn_started", "turn_ended"]).await;
     assert_eq!(server.state().turns(&attempt_id)[0].reason, "aborted_tools");
     server.fate(&attempt_id, &steer.input_id, &["returned"]).await;
     let nothing = |state: &State| state.held(&attempt_id).is_empty().then_some(());
     server.until("nothing is held", nothing).await;
-    // No turn runs: it means nothing.
-    server.interrupt(&attempt_id);
-    let next = input("run: echo $PPID >> pids\nsay: alive");
+    // That turn is over: it means nothing, whatever runs by now.
+    let next = input("run: echo $PPID >> pids\nwait: 300ms\nsay: alive");
     for _ in 0..3 {
         server.give(&attempt_id, false, next.clone());
     }
+    server.fate(&attempt_id, &next.input_id, &["turn_started"]).await;
+    server.interrupt(&attempt_id, &first_id);
     server.fate(&attempt_id, &next.input_id, &["turn_started", "turn_ended"]).await;
+    assert_eq!(server.state().turns(&attempt_id)[1].reason, "completed");
     // What was returned may come again as a turn.
     server.give(&attempt_id, false, steer.clone());
     let again = ["returned", "turn_started", "turn_ended"];
@@ -252,10 +254,10 @@ async fn an_agent_that_ignores_an_interrupt_is_stopped_with_its_reason() {
     std::fs::set_permissions(&program, mode).expect("executable");
     let scripted = Scripted::with(folder, program).await;
     let server = &scripted.bench.server;
-    let (attempt_id, _) = scripted.assign("hello");
+    let (attempt_id, first_id) = scripted.assign("hello");
     server.printed(&attempt_id, "hello").await;
     let since = Instant::now();
-    server.interrupt(&attempt_id);
+    server.interrupt(&attempt_id, &first_id);
     let ended = server.ended(&attempt_id).await;
     assert_eq!(ended.cause(), Cause::Cancelled, "{}", ended.error);
     assert!(ended.error.contains("did not end within 10 s"), "{}", ended.error);
@@ -263,10 +265,11 @@ async fn an_agent_that_ignores_an_interrupt_is_stopped_with_its_reason() {
     // A command knows no interrupt: there is nothing to wait for.
     let stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.1; done", &marker);
     let attempt_id = stubborn.attempt_id.clone();
+    let turn = stubborn.input.clone().expect("a turn").input_id;
     server.assign(stubborn);
     server.printed(&attempt_id, "ready").await;
     let since = Instant::now();
-    server.interrupt(&attempt_id);
+    server.interrupt(&attempt_id, &turn);
     let ended = server.ended(&attempt_id).await;
     assert_eq!(ended.cause(), Cause::Cancelled, "{}", ended.error);
     assert!(since.elapsed() < Duration::from_secs(9));
