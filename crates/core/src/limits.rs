@@ -69,6 +69,8 @@ pub const CLASSES_MAX: usize = 10_000;
 pub const BUDGET_RECHECK: Span = Span::seconds(5 * 60);
 /// A budget, in dollars.
 pub const BUDGET_USD_MAX: f64 = 1e9;
+/// Attempts of a run that use up no retry, because nobody was to blame.
+pub const EXCUSED_MAX: u32 = 10;
 /// A run that lost this many workers is set aside (RUN-7).
 pub const POISON_LOSSES_MAX: u32 = 3;
 

@@ -13,7 +13,7 @@ use crate::engine::{Link, Push};
 use crate::id::{AttemptId, IncarnationId, RunId, TaskId, WorkerId};
 use crate::input::Input;
 use crate::input::inbox::{self, Next};
-use crate::lease::{self, Can, Lease, Turn};
+use crate::lease::{self, Can, Lease, Resources, Turn};
 use crate::policy::RuntimeType;
 use crate::run::{self, Run, Usage, idle};
 use crate::session::Session;
@@ -367,10 +367,16 @@ pub(crate) fn wake_waiter(txn: &mut Txn<'_>, session: &Session) -> Decided<()> {
     }
     waiting.retain(waits);
     waiting.sort_by_key(|task| (task.queued_at, task.id));
-    // The first that its class lets start: one that its class keeps back would keep back all.
+    // The first that could start: one that its class, its budget or the lack of a worker keeps
+    // back would keep back all.
     let mut next = waiting.first().cloned();
     for task in waiting {
-        if txn.known(txn.instance(task.instance_key.clone()))?.room() > 0 {
+        let instance = txn.known(txn.instance(task.instance_key.clone()))?;
+        let fits = |offer: &Offer| {
+            let fallback = txn.config.fallback_runtime.as_deref();
+            instance.needs.fits(&Room::of(offer, Resources::default(), fallback))
+        };
+        if instance.room() > 0 && txn.offers.connected().any(|(_, worker)| fits(&worker.offer)) {
             next = Some(task);
             break;
         }

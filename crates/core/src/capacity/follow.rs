@@ -37,7 +37,7 @@ pub(crate) fn all_of(txn: &mut Txn<'_>, before: &Agent, agent: &Agent) -> Decide
         if budget_moved {
             class.release();
         }
-        txn.put_instance(class);
+        txn.change_instance(class)?;
     }
     Ok(())
 }

@@ -167,6 +167,7 @@ pub(crate) fn reopen(txn: &mut Txn<'_>, key: &str) -> Decided<()> {
         instance.release();
     }
     if probes || opens {
+        // One that is to be tried has room for one only.
         let is_starved = instance.is_starved();
         txn.put_instance(instance);
         if is_starved {

@@ -43,7 +43,7 @@ pub(crate) fn update(
         health::judge_anew(txn, &mut instance);
     }
     instance.updated_at = txn.now;
-    txn.put_instance(instance.clone());
+    txn.change_instance(instance.clone())?;
     Ok(instance)
 }
 

@@ -194,7 +194,10 @@ impl Round {
     }
 
     fn batch(&self) -> Batch {
-        let (appends, trims) = (self.writes.appends.clone(), self.writes.trims.clone());
+        let (appends, mut trims) = (self.writes.appends.clone(), self.writes.trims.clone());
+        // What is appended now is no part of what was to go as a whole.
+        let grows = |task| appends.iter().any(|append| append.task_id == task);
+        trims.retain(|trim| trim.to_seq != u64::MAX || !grows(trim.task_id));
         let mut batch = Batch { writes: Vec::new(), appends, trims };
         for (key, row) in &self.writes.rows {
             let before = self.reads.rows.get(key).and_then(Option::as_ref);

@@ -82,7 +82,12 @@ impl Writes {
         for append in later.appends {
             self.append(append.task_id, append.records);
         }
-        self.trims.extend(later.trims);
+        for trim in later.trims {
+            match self.trims.iter_mut().find(|known| known.task_id == trim.task_id) {
+                Some(known) => known.to_seq = known.to_seq.max(trim.to_seq),
+                None => self.trims.push(trim),
+            }
+        }
         self.pushes.extend(later.pushes);
         self.served.extend(later.served);
         for (worker, count) in later.promised {
@@ -419,6 +424,16 @@ impl Txn<'_> {
         self.put(Key::Instance(instance.key.clone()), Row::Instance(instance));
     }
 
+    /// Writes an instance whose limits have changed; what it keeps warm makes room (INV-CAP-3).
+    pub fn change_instance(&mut self, instance: Instance) -> Decided<()> {
+        let starved = instance.is_starved().then(|| instance.key.clone());
+        self.put_instance(instance);
+        match starved {
+            Some(key) => crate::run::idle::evict(self, &key),
+            None => Ok(()),
+        }
+    }
+
     pub fn put_worker(&mut self, mut worker: Worker) {
         worker.updated_at = self.now;
         self.put(Key::Worker(worker.id.clone()), Row::Worker(worker));
@@ -480,11 +495,9 @@ impl Txn<'_> {
                     *count = moved(*count, step);
                 }
             }
-            let makes_room = queued > parked && instance.is_starved();
-            let key = instance.key.clone();
-            self.put_instance(instance);
-            if makes_room {
-                crate::run::idle::evict(self, &key)?;
+            match queued > parked {
+                true => self.change_instance(instance)?,
+                false => self.put_instance(instance),
             }
         }
         if waits != 0 {

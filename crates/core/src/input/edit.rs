@@ -41,7 +41,9 @@ pub(crate) fn edit(
     }
     if let Some(position) = edit.position {
         task.inbox.retain(|one| *one != id);
-        let position = position.min(task.inbox.len());
+        // Nothing goes before the message that began the task.
+        let first = task.inbox.iter().position(|one| *one == task.first_input_id);
+        let position = position.max(first.map_or(0, |first| first + 1)).min(task.inbox.len());
         task.inbox.insert(position, id);
     }
     txn.event(task.id, None, "input_edited", json!({ "input_id": id }));
@@ -56,7 +58,7 @@ pub(crate) fn withdraw(txn: &mut Txn<'_>, workspace: WorkspaceId, id: InputId) -
     task.inbox.retain(|one| *one != id);
     submit::settle(txn, input, Outcome::Withdrawn, None);
     txn.event(task.id, None, "input_withdrawn", json!({ "input_id": id }));
-    let was_ready = task.is_ready();
+    let was_awake = task.state == task::State::Queued && task.parked != Some(Parked::Session);
     if task.state == task::State::Queued && task.inbox.is_empty() {
         settle_idle(txn, &mut task)?;
     }
@@ -64,7 +66,7 @@ pub(crate) fn withdraw(txn: &mut Txn<'_>, workspace: WorkspaceId, id: InputId) -
     if task.inbox.is_empty() {
         run::idle::reconsider(txn, &task)?;
     }
-    if was_ready && !task.is_ready() {
+    if was_awake && task.state != task::State::Queued {
         // It may have been the one that its session's other tasks waited behind.
         let session = txn.session(task.workspace_id, task.session_id.clone());
         let session = txn.known(session)?;

@@ -133,16 +133,17 @@ pub(crate) fn enqueue(
     mut task: Task,
     submission: Submission,
 ) -> Decided<(Task, Input)> {
-    if task.inbox.len() >= limits::INBOX_MAX {
+    let live = live::lease_of(txn, &task)?;
+    let waiting = task.inbox.len() + live.as_ref().map_or(0, |lease| lease.steers.len());
+    if waiting >= limits::INBOX_MAX {
         let text = format!(
             "{} inputs wait for the task {}; at most {} may wait",
-            task.inbox.len(),
+            waiting,
             task.id,
             limits::INBOX_MAX
         );
         return Err(Rejection::new(Code::InboxFull, text).into());
     }
-    let live = live::lease_of(txn, &task)?;
     let restarts = live.is_none() && task.state != task::State::Queued;
     if restarts {
         // What runs goes on to its end; nothing new begins for an agent that is switched off.

@@ -34,13 +34,14 @@ pub(crate) fn finish(txn: &mut Txn<'_>, lease: Lease, cause: &Cause, text: &str)
     };
     let mut outcome = outcome(&lease.turn, stop, cause, text);
     let unstarted = lease.state == lease::State::Granted;
-    run.loss_count += u32::from(*cause == Cause::Lost && !unstarted);
-    // What was nobody's failure uses up no retry.
+    // What was nobody's failure uses up no retry; what goes on and on is somebody's.
+    let may_be = run.excused_count < limits::EXCUSED_MAX;
     let excused = match outcome.failure {
-        Some(Failure::Stopped) => true,
-        Some(Failure::Lost) => unstarted,
+        Some(Failure::Stopped) => may_be,
+        Some(Failure::Lost) => unstarted && may_be,
         _ => false,
     };
+    run.loss_count += u32::from(*cause == Cause::Lost && !excused);
     run.excused_count += u32::from(excused);
     end_attempt(txn, &lease, cause, &outcome)?;
     let event = match cause {
@@ -178,7 +179,7 @@ fn end_run(txn: &mut Txn<'_>, task: &mut Task, mut run: Run, outcome: &Outcome) 
 fn settle_task(txn: &mut Txn<'_>, task: &mut Task, outcome: &Outcome) -> Decided<()> {
     let poisoned = outcome.failure == Some(Failure::Poisoned);
     let interrupted = outcome.event == Event::Cancel
-        && task.state == task::State::Running
+        && matches!(task.state, task::State::Running | task::State::Waiting)
         && task.cancel_requested_at.is_none();
     let event = match outcome.event {
         Event::Cancel if !interrupted || task.inbox.is_empty() => task::state::Event::Cancel,

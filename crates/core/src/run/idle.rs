@@ -23,8 +23,10 @@ pub(crate) fn until(txn: &Txn<'_>, lease: &Lease, run: &Run) -> Decided<Option<T
     let idle_ms = i64::try_from(set.unwrap_or(default)).unwrap_or(i64::MAX);
     let instance = txn.known(txn.instance(lease.instance_key.clone()))?;
     let session = txn.known(txn.session(lease.workspace_id, lease.session_id.clone()))?;
-    let others_wait =
-        session.waiter_count > 0 || (instance.queued > instance.parked && instance.room() == 0);
+    // A process without a turn never has its worker's last place.
+    let others_wait = session.waiter_count > 0
+        || txn.free_slots(&lease.worker_id) == 0
+        || (instance.queued > instance.parked && instance.room() == 0);
     Ok((idle_ms > 0 && lease.can.keep && !others_wait).then(|| txn.now + Span::millis(idle_ms)))
 }
 

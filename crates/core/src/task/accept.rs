@@ -240,8 +240,7 @@ fn ensure_instance(
     };
     // The agent's config may have changed since the class was used last (DSP-6).
     instance.follow(agent, policy);
-    txn.put_instance(instance);
-    Ok(())
+    txn.change_instance(instance)
 }
 
 /// A command for a session that the agent has a task for (ACC-5).

@@ -20,7 +20,8 @@ pub(crate) fn decide(txn: &mut Txn<'_>, workspace: WorkspaceId, id: TaskId) -> D
             );
             return Err(Rejection::new(Code::TaskNotArchivable, text).into());
         }
-        task = cancelled.task;
+        // As it was written, with what came of that.
+        task = txn.task_in(workspace, id)?;
     }
     task.archived_at = Some(txn.now);
     txn.put_task(task.clone())?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Task, state};
+use super::{Parked, Task, state};
 use crate::capacity::claim::wake_waiter;
 use crate::code::{Code, Rejection};
 use crate::engine::txn::{Decided, Txn, legal};
@@ -52,7 +52,7 @@ fn cancel(txn: &mut Txn<'_>, mut task: Task) -> Decided<Cancelled> {
         Some(id) => txn.run(id)?.filter(|run| !run.status.is_terminal()),
         None => None,
     };
-    let was_ready = task.is_ready();
+    let was_awake = task.parked != Some(Parked::Session);
     task.state = legal(task.state.next(state::Event::Cancel));
     task.parked = None;
     task.wake_at = None;
@@ -63,7 +63,7 @@ fn cancel(txn: &mut Txn<'_>, mut task: Task) -> Decided<Cancelled> {
         None => {
             let at = task.target_run_id.map(|id| (id, None));
             txn.event(task.id, at, "task_cancelled", json!({}));
-            if was_ready {
+            if was_awake {
                 // It may have been the one that its session's other tasks waited behind.
                 let session = txn.session(task.workspace_id, task.session_id.clone());
                 let session = txn.known(session)?;

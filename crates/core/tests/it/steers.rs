@@ -464,19 +464,19 @@ fn a_warm_process_makes_room_when_others_have_taken_what_was_left() {
     check(
         "
         agent a max=2 idle=60000
-        worker w1 slots=1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
         end-turn A ok
         accept B
         accept C
-        offer w1 2
+        offer w1 3
         ",
         expect![[r#"
             > agent a max=2 idle=60000
               agent a active true max Some(2)
-            > worker w1 slots=1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -489,11 +489,11 @@ fn a_warm_process_makes_room_when_others_have_taken_what_was_left() {
               wait
             > accept B
               B is queued, B.1 queued
+              w1 <- assign B/1#1 term 1 input B.1
             > accept C
               C is queued, C.1 queued
-            > offer w1 2
               w1 <- close A/1#1
-              w1 <- assign B/1#1 term 1 input B.1
+            > offer w1 3
             =
               A waiting | A.1 turn
                 A/1 running | #1 running on w1 | turns 1 snapshots 2

@@ -9,7 +9,7 @@ fn a_process_is_kept_warm_and_takes_the_next_message_at_once() {
     check(
         "
         agent a idle=5000
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -27,7 +27,7 @@ fn a_process_is_kept_warm_and_takes_the_next_message_at_once() {
         expect![[r#"
             > agent a idle=5000
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -67,7 +67,7 @@ fn a_question_keeps_the_process_for_a_minute() {
     check(
         "
         agent a
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -94,7 +94,7 @@ fn a_question_keeps_the_process_for_a_minute() {
         expect![[r#"
             > agent a
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -244,7 +244,7 @@ fn a_warm_process_is_cancelled_with_its_task() {
     check(
         "
         agent a idle=60000
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -255,7 +255,7 @@ fn a_warm_process_is_cancelled_with_its_task() {
         expect![[r#"
             > agent a idle=60000
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -283,7 +283,7 @@ fn a_warm_process_that_dies_leaves_a_run_that_was_done() {
     check(
         "
         agent a idle=60000
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -293,7 +293,7 @@ fn a_warm_process_that_dies_leaves_a_run_that_was_done() {
         expect![[r#"
             > agent a idle=60000
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -318,7 +318,7 @@ fn an_input_as_the_process_closes_begins_a_new_run() {
     check(
         "
         agent a idle=1000
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -332,7 +332,7 @@ fn an_input_as_the_process_closes_begins_a_new_run() {
         expect![[r#"
             > agent a idle=1000
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -349,8 +349,8 @@ fn an_input_as_the_process_closes_begins_a_new_run() {
               A is waiting, A.2 queued
             > end A closed
               accepted
-            > offer w1 2
               w1 <- assign A/2#1 term 2 input A.2, resume
+            > offer w1 2
             > done A
               accepted
               accepted
@@ -369,7 +369,7 @@ fn collected_messages_make_one_turn_after_a_quiet_while() {
     check(
         "
         agent a
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -386,7 +386,7 @@ fn collected_messages_make_one_turn_after_a_quiet_while() {
         expect![[r#"
             > agent a
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -423,7 +423,7 @@ fn another_kind_of_message_ends_the_collecting() {
     check(
         "
         agent a
-        worker w1
+        worker w1 slots=2
         accept A
         done A
         input A mode=collect message=one
@@ -440,7 +440,7 @@ fn another_kind_of_message_ends_the_collecting() {
         expect![[r#"
             > agent a
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -483,7 +483,7 @@ fn a_collected_turn_is_given_again_as_it_was() {
     check(
         "
         agent a
-        worker w1
+        worker w1 slots=2
         accept A
         start A can=all
         turn A
@@ -502,7 +502,7 @@ fn a_collected_turn_is_given_again_as_it_was() {
         expect![[r#"
             > agent a
               agent a active true max None
-            > worker w1
+            > worker w1 slots=2
               welcome
             > accept A
               A is queued, A.1 queued
@@ -522,8 +522,8 @@ fn a_collected_turn_is_given_again_as_it_was() {
               accepted
             > end A killed
               accepted
-            > offer w1 2
               w1 <- assign A/1#2 term 2 input A.2, resume
+            > offer w1 2
             > start A can=all
               accepted
             > turn A

@@ -6,6 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hostler_core::code::Code;
+use hostler_core::id::WorkspaceId;
+use hostler_core::key::Key;
 
 use super::App;
 use super::fault::Fault;
@@ -20,7 +22,7 @@ pub async fn ready(State(app): State<App>) -> Response {
     if app.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    match app.view.workspace("default").await {
+    match app.view.row(Key::Workspace(WorkspaceId::DEFAULT)).await {
         Ok(Some(_)) => "ready\n".into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response(),
     }

@@ -59,7 +59,7 @@ impl View {
         Ok(loaded.into_iter().filter_map(|(key, row)| Some((key, row?.1))).collect())
     }
 
-    async fn row(&self, key: Key) -> Result<Option<Row>, Fault> {
+    pub async fn row(&self, key: Key) -> Result<Option<Row>, Fault> {
         let mut rows = self.rows(BTreeSet::from([key.clone()])).await?;
         Ok(rows.remove(&key))
     }
