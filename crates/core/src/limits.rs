@@ -111,6 +111,10 @@ pub const POLL_FLOOR: Span = Span::seconds(1);
 
 /// Executions of one worker.
 pub const SLOTS_MAX: u32 = 10_000;
+/// Events of one report.
+pub const REPORT_EVENTS_MAX: usize = 256;
+/// Chunks of one batch of logs.
+pub const BATCH_CHUNKS_MAX: usize = 32;
 /// Log records of one chunk, and their data together.
 pub const CHUNK_RECORDS_MAX: usize = 1_024;
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;

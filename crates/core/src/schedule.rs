@@ -141,6 +141,12 @@ impl Schedule {
         tick + Span((bits % (self.jitter_ms + 1)).cast_signed())
     }
 
+    /// A tick later than this is missed. The window opens when the longest jitter is over: a
+    /// tick may have waited for the one before it, whose jitter was longer.
+    pub fn fires_until(&self, tick: Timestamp) -> Timestamp {
+        tick + Span(self.jitter_ms.cast_signed()) + Span(self.catchup_window_ms.cast_signed())
+    }
+
     /// The first tick after a time, and when it is looked at.
     pub(crate) fn begin_after(&mut self, rule: &Rule, after: Timestamp) {
         self.next_run_at = rule.next_after(after);

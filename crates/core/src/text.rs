@@ -61,6 +61,19 @@ pub fn bounded(field: &str, text: &str, bytes_max: usize) -> Result<(), Rejectio
     ))
 }
 
+/// What stands for a secret in answers: given back, it means the stored one.
+pub const REDACTED: &str = "[REDACTED]";
+
+/// Refuses a text that was read from an answer with a secret hidden: the secret would be lost.
+pub fn whole(field: &str, text: &str, stored: &str) -> Result<(), Rejection> {
+    if text.matches(REDACTED).count() <= stored.matches(REDACTED).count() {
+        return Ok(());
+    }
+    let text =
+        format!("{REDACTED} stands for what an answer hides; give the text that it stands for");
+    Err(Rejection::invalid(field, text))
+}
+
 /// Shortens to at most `bytes_max` bytes without cutting a character.
 pub fn shortened(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {

@@ -38,8 +38,7 @@ use serde_json::Value;
 use crate::json::Object;
 use name::Kind;
 
-/// What stands in place of a secret. A config that comes back with it keeps the stored value.
-pub const REDACTED: &str = "[REDACTED]";
+pub use hostler_core::text::REDACTED;
 
 /// A string without its secrets.
 pub fn text(text: &str) -> Cow<'_, str> {

@@ -18,6 +18,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
+use hostler_core::limits;
 use hostler_wire::v1::worker_service_client::WorkerServiceClient;
 use hostler_wire::v1::{
     Hello, LogBatch, LogChunk, ServerFrame, Welcome, WorkerFrame, server_frame, worker_frame,
@@ -33,8 +34,7 @@ use crate::spool::CHUNK_BYTES;
 /// What finds no place waits in the driver's own state, where it is merged.
 const CONTROL_QUEUE: usize = 6;
 /// Chunks that wait for the transport: two full batches.
-const CHUNK_QUEUE: usize = 2 * BATCH_CHUNKS_MAX;
-const BATCH_CHUNKS_MAX: usize = 32;
+const CHUNK_QUEUE: usize = 2 * limits::BATCH_CHUNKS_MAX;
 /// A batch is closed by the chunk that reaches this, and stays below what a server takes (4 MiB).
 const BATCH_BYTES_MAX: usize = 1 << 20;
 const FRAME_BYTES_MAX: usize = 32 << 20;
@@ -197,7 +197,7 @@ impl Stream for Outgoing {
         }
         let mut chunks = Vec::new();
         let mut bytes = 0;
-        while chunks.len() < BATCH_CHUNKS_MAX && bytes < BATCH_BYTES_MAX {
+        while chunks.len() < limits::BATCH_CHUNKS_MAX && bytes < BATCH_BYTES_MAX {
             match this.chunks.poll_recv(context) {
                 Poll::Ready(Some(chunk)) => {
                     bytes += size(&chunk);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::budget::Budget;
 use crate::code::Rejection;
 use crate::limits;
-use crate::text::{bounded, words};
+use crate::text::{REDACTED, bounded, words};
 
 words! {
     /// What runs an agent.
@@ -204,9 +204,6 @@ fn are_labels(labels: &Map<String, Value>) -> bool {
             !name.is_empty() && short(name) && value.as_str().is_some_and(short)
         })
 }
-
-/// What stands for a secret in answers: given back, it means the stored one.
-const REDACTED: &str = "[REDACTED]";
 
 /// Puts what is stored in the place of what an answer had hidden.
 fn restore(field: &str, given: &mut Value, stored: Option<&Value>) -> Result<(), Rejection> {

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::run;
 use crate::task::accept::check_attachments;
 use crate::task::{self, Parked, Task};
-use crate::text::{bounded, trimmed};
+use crate::text::{bounded, trimmed, whole};
 
 /// What is to change; `None` stays.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,7 @@ pub(crate) fn edit(
         let message = trimmed(Some(message.clone()));
         let message = message.ok_or_else(|| Rejection::required("message"))?;
         bounded("message", &message, limits::MESSAGE_BYTES_MAX)?;
+        whole("message", &message, &input.message)?;
         input.message = message;
     }
     if let Some(attachments) = &edit.attachments {

@@ -73,20 +73,18 @@ impl Look {
     fn take_ticks(&mut self, txn: &mut Txn<'_>, rule: &Rule) -> Decided<()> {
         for _ in 0..limits::TICKS_AT_ONCE_MAX {
             let Some(tick) = self.schedule.next_run_at else { break };
-            let due_at = self.schedule.due_at(tick);
-            if due_at > txn.now || self.accepted.is_some() {
+            if self.schedule.due_at(tick) > txn.now || self.accepted.is_some() {
                 break;
             }
-            self.take(txn, tick, due_at)?;
+            self.take(txn, tick)?;
             self.schedule.next_run_at = rule.next_after(tick);
         }
         Ok(())
     }
 
-    fn take(&mut self, txn: &mut Txn<'_>, tick: Timestamp, due_at: Timestamp) -> Decided<()> {
-        let late = (txn.now - due_at).0.unsigned_abs();
+    fn take(&mut self, txn: &mut Txn<'_>, tick: Timestamp) -> Decided<()> {
         let overlap = self.schedule.overlap;
-        if late > self.schedule.catchup_window_ms {
+        if self.schedule.fires_until(tick) < txn.now {
             self.missed.add(tick, missed::CATCHUP_WINDOW);
             return Ok(());
         }

@@ -10,7 +10,7 @@ use crate::id::{ScheduleId, WorkspaceId};
 use crate::limits;
 use crate::policy::{self, Policy, PolicyPatch, Source};
 use crate::task::accept::{parse_priority, parse_timeout};
-use crate::text::{bounded, trimmed};
+use crate::text::{bounded, trimmed, whole};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateSchedule {
@@ -154,6 +154,7 @@ pub(crate) fn update(
         let text = trimmed(Some(given.clone()));
         let text = text.ok_or_else(|| Rejection::invalid("prompt", "prompt cannot be empty"))?;
         bounded("prompt", &text, limits::CONFIG_BYTES_MAX)?;
+        whole("prompt", &text, &schedule.prompt)?;
         schedule.prompt = text;
     }
     apply(&mut schedule, &update.options)?;

@@ -55,6 +55,7 @@ fn a_new_rule_begins_now_and_other_changes_leave_the_next_tick() {
         reschedule S cron=0_0_30_2_*
         reschedule S tz=Nowhere
         reschedule S prompt=_
+        reschedule S prompt=use_[REDACTED]
         show S
         ",
         expect![[r#"
@@ -74,6 +75,8 @@ fn a_new_rule_begins_now_and_other_changes_leave_the_next_tick() {
               no: invalid_field [timezone] "Nowhere" is no known timezone; expected an IANA name such as Europe/Vienna or UTC
             > reschedule S prompt=_
               no: invalid_field [prompt] prompt cannot be empty
+            > reschedule S prompt=use_[REDACTED]
+              no: invalid_field [prompt] [REDACTED] stands for what an answer hides; give the text that it stands for
             > show S
               S is next at 3600 | fired 1 missed 0 failures 0 | open [] buffered []
             =

@@ -120,6 +120,68 @@ fn ticks_that_have_piled_up_fire_one_by_one_and_hold_up_nobody() {
 }
 
 #[test]
+fn a_tick_that_waits_for_the_jitter_of_the_one_before_it_is_not_missed() {
+    check(
+        "
+        agent a
+        schedule S jitter=3600000 catchup=10000
+        tick 4000s
+        show S
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > schedule S jitter=3600000 catchup=10000
+              S is next at 1020
+            > tick 4000s
+              S-1 is made at 3090.100, tick 1020
+              S-2 is made at 3090.100, tick 1080
+              S-3 is made at 3820.475, tick 1140
+              S-4 is made at 4097.701, tick 1200
+              S-5 is made at 4097.701, tick 1260
+              S-6 is made at 4097.701, tick 1320
+              S-7 is made at 4935.100, tick 1380
+              S-8 is made at 4935.100, tick 1440
+              S-9 is made at 4935.100, tick 1500
+              S-10 is made at 4935.100, tick 1560
+              S-11 is made at 4935.100, tick 1620
+              S-12 is made at 4935.100, tick 1680
+              S-13 is made at 4935.100, tick 1740
+              S-14 is made at 4935.100, tick 1800
+              S-15 is made at 4935.100, tick 1860
+              S-16 is made at 4935.100, tick 1920
+              S-17 is made at 4935.100, tick 1980
+              S-18 is made at 4935.100, tick 2040
+              S-19 is made at 4935.100, tick 2100
+              S-20 is made at 4935.100, tick 2160
+            > show S
+              S is next at 2220 | fired 20 missed 0 failures 0 | open [] buffered []
+            =
+              S-1 queued | S-1.1 waiting
+              S-10 queued | S-10.1 waiting
+              S-11 queued | S-11.1 waiting
+              S-12 queued | S-12.1 waiting
+              S-13 queued | S-13.1 waiting
+              S-14 queued | S-14.1 waiting
+              S-15 queued | S-15.1 waiting
+              S-16 queued | S-16.1 waiting
+              S-17 queued | S-17.1 waiting
+              S-18 queued | S-18.1 waiting
+              S-19 queued | S-19.1 waiting
+              S-2 queued | S-2.1 waiting
+              S-20 queued | S-20.1 waiting
+              S-3 queued | S-3.1 waiting
+              S-4 queued | S-4.1 waiting
+              S-5 queued | S-5.1 waiting
+              S-6 queued | S-6.1 waiting
+              S-7 queued | S-7.1 waiting
+              S-8 queued | S-8.1 waiting
+              S-9 queued | S-9.1 waiting
+        "#]],
+    );
+}
+
+#[test]
 fn jitter_moves_a_tick_by_the_same_each_time_and_keeps_its_name() {
     check(
         "

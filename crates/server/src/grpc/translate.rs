@@ -11,6 +11,7 @@ use hostler_core::run::Usage;
 use hostler_core::run::outcome::{Cause, Failure};
 use hostler_core::run::start::{Event, TurnEnded, Verdict, What, Writer};
 use hostler_core::stream::{Body, Channel, Record};
+use hostler_core::text::shortened;
 use hostler_core::time::Timestamp;
 use hostler_core::worker::Offer;
 use hostler_core::worker::append::Chunk;
@@ -46,7 +47,15 @@ pub fn hello(hello: v1::Hello) -> Result<Hello, Status> {
     })
 }
 
+fn at_most(what: &str, count: usize, most: usize) -> Result<(), Status> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Status::invalid_argument(format!("{count} {what}; at most {most} are allowed")))
+}
+
 fn held(held: &[v1::Held]) -> Result<Vec<Held>, Status> {
+    at_most("attempts held", held.len(), limits::SLOTS_MAX as usize)?;
     let one = |held: &v1::Held| {
         let inputs = held.inputs.iter().map(|id| parse("inputs", id));
         Ok(Held {
@@ -63,6 +72,7 @@ pub fn beat(writer: Writer, beat: &v1::Heartbeat) -> Result<Command, Status> {
 }
 
 pub fn report(writer: Writer, report: v1::Report) -> Result<Command, Status> {
+    at_most("events in a report", report.events.len(), limits::REPORT_EVENTS_MAX)?;
     let events: Result<Vec<Event>, Status> = report.events.into_iter().map(event).collect();
     Ok(Command::Report { writer, events: events? })
 }
@@ -71,8 +81,8 @@ fn event(event: v1::ExecutionEvent) -> Result<Event, Status> {
     use v1::execution_event::Event as Told;
     let what = match event.event {
         Some(Told::Started(started)) => What::Started {
-            provider: Some(started.provider).filter(|text| !text.is_empty()),
-            model: Some(started.model).filter(|text| !text.is_empty()),
+            provider: name(&started.provider),
+            model: name(&started.model),
             can: Can {
                 steer: started.can_steer,
                 interrupt: started.can_interrupt,
@@ -99,6 +109,15 @@ fn event(event: v1::ExecutionEvent) -> Result<Event, Status> {
     Ok(Event { attempt_id: parse("attempt_id", &event.attempt_id)?, term: event.term, what })
 }
 
+/// What an agent calls itself, its model or the reason of an end: a line, not a text.
+fn line(text: &str) -> String {
+    shortened(text, limits::TEXT_BYTES_MAX).to_owned()
+}
+
+fn name(text: &str) -> Option<String> {
+    Some(line(text)).filter(|text| !text.is_empty())
+}
+
 fn turn_ended(ended: v1::TurnEnded) -> Result<TurnEnded, Status> {
     let input_id: InputId = parse("input_id", &ended.input_id)?;
     let failure =
@@ -111,7 +130,7 @@ fn turn_ended(ended: v1::TurnEnded) -> Result<TurnEnded, Status> {
     Ok(TurnEnded {
         input_id,
         is_error: ended.is_error,
-        reason: ended.reason,
+        reason: line(&ended.reason),
         text: ended.text,
         waiting_for_input: ended.waiting_for_input,
         usage: usage(ended.usage.unwrap_or_default()),
@@ -146,20 +165,15 @@ fn cause(ended: &v1::Ended) -> Result<Cause, Status> {
 }
 
 pub fn logs(writer: Writer, batch: v1::LogBatch) -> Result<Command, Status> {
+    at_most("log chunks in a batch", batch.chunks.len(), limits::BATCH_CHUNKS_MAX)?;
     let chunks: Result<Vec<Chunk>, Status> = batch.chunks.into_iter().map(chunk).collect();
     Ok(Command::Append { writer, chunks: chunks? })
 }
 
 fn chunk(chunk: v1::LogChunk) -> Result<Chunk, Status> {
-    if chunk.records.len() > limits::CHUNK_RECORDS_MAX {
-        let text = format!("a log chunk has at most {} records", limits::CHUNK_RECORDS_MAX);
-        return Err(Status::invalid_argument(text));
-    }
-    let bytes: usize = chunk.records.iter().map(|record| record.data.len()).sum();
-    if bytes > limits::CHUNK_BYTES_MAX {
-        let text = format!("the data of a log chunk has at most {} bytes", limits::CHUNK_BYTES_MAX);
-        return Err(Status::invalid_argument(text));
-    }
+    at_most("records in a log chunk", chunk.records.len(), limits::CHUNK_RECORDS_MAX)?;
+    let bytes = chunk.records.iter().map(|record| record.data.len()).sum();
+    at_most("bytes of data in a log chunk", bytes, limits::CHUNK_BYTES_MAX)?;
     let records: Result<Vec<Record>, Status> = chunk.records.into_iter().map(record).collect();
     Ok(Chunk {
         attempt_id: parse("attempt_id", &chunk.attempt_id)?,

@@ -52,7 +52,7 @@ pub fn instance(instance: &Instance) -> json::Instance {
         lane: lane.clone(),
         runtime_type: *runtime_type,
         pool: pool.clone(),
-        labels: labels.clone(),
+        labels: redacted_labels(labels),
         resources: taken(*resources),
         status: *status,
         concurrency: *concurrency,

@@ -5,11 +5,12 @@ use hostler_core::schedule::manage::{self, Options};
 use hostler_core::schedule::preview::Preview;
 use hostler_core::schedule::{Missed, Schedule};
 
-use super::policy;
+use super::{policy, text};
 use crate::json::schedule::{FilledTick, MissedTicks};
 use crate::json::{
     self, BackfillSchedule, CreateSchedule, PolicyRequest, PreviewSchedule, Time, UpdateSchedule,
 };
+use crate::redact;
 
 /// A schedule with the name of its agent.
 pub fn schedule(schedule: &Schedule, agent_name: &str) -> json::Schedule {
@@ -50,11 +51,11 @@ pub fn schedule(schedule: &Schedule, agent_name: &str) -> json::Schedule {
         external_id: *id,
         workspace_id: workspace_id.0,
         agent_id: *agent_id,
-        agent_name: agent_name.to_owned(),
+        agent_name: redact::copy(agent_name),
         cron_expr: cron_expr.clone(),
         timezone: timezone.clone(),
-        prompt: prompt.clone(),
-        skill_paths: skill_paths.clone(),
+        prompt: redact::copy(prompt),
+        skill_paths: skill_paths.iter().map(|path| redact::copy(path)).collect(),
         policy: self::policy(policy),
         priority: *priority,
         timeout_ms: *timeout_ms,
@@ -63,7 +64,7 @@ pub fn schedule(schedule: &Schedule, agent_name: &str) -> json::Schedule {
         jitter_ms: *jitter_ms,
         pause_after_failures: *pause_after_failures,
         active: *active,
-        paused_reason: paused_reason.clone(),
+        paused_reason: text(paused_reason),
         next_run_at: next_run_at.map(Time),
         last_run_at: last_run_at.map(Time),
         open_tasks: open_tasks.clone(),

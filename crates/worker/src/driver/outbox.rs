@@ -10,11 +10,11 @@
 
 use std::collections::VecDeque;
 
+use hostler_core::limits;
 use hostler_core::time::{Span, Timestamp};
 use hostler_wire::v1::{EventAck, ExecutionEvent, Report, ReportAck, execution_event};
 
-/// Events of one report: a turn's text may have 64 KiB and more, and a frame at most 4 MiB.
-const EVENTS_MAX: usize = 256;
+/// Of one report: a turn's text may have 64 KiB and more.
 const BYTES_MAX: usize = 1 << 20;
 /// Reports on their way at a time.
 const IN_FLIGHT_MAX: usize = 4;
@@ -63,7 +63,7 @@ impl Outbox {
         }
         let mut events = Vec::new();
         let mut bytes = 0;
-        while events.len() < EVENTS_MAX && bytes < BYTES_MAX {
+        while events.len() < limits::REPORT_EVENTS_MAX && bytes < BYTES_MAX {
             let Some(event) = self.waiting.pop_front() else { break };
             bytes += prost::Message::encoded_len(&event);
             events.push(event);
