@@ -526,6 +526,7 @@ impl Engine {
                     }
                     None => {
                         self.watched.remove(&worker.id);
+                        self.offers.forget(&worker.id, worker.incarnation);
                     }
                 }
             }
@@ -551,12 +552,10 @@ impl Engine {
         }
         for push in round.writes.pushes {
             if let Some(link) = self.offers.link_of(&push.worker_id, push.incarnation) {
+                if let PushKind::Assign(_) = push.what {
+                    self.offers.give(&push.worker_id);
+                }
                 self.outputs.push_back(Output::Push(link, push));
-            }
-        }
-        for ((worker, link), count) in round.writes.promised {
-            for _ in 0..count {
-                self.offers.give(&worker, link);
             }
         }
     }

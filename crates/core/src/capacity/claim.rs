@@ -8,8 +8,8 @@ use crate::attempt::{self, Attempt};
 use crate::budget;
 use crate::capacity::Instance;
 use crate::capacity::needs::Room;
+use crate::engine::Push;
 use crate::engine::txn::{Decided, Txn, legal};
-use crate::engine::{Link, Push};
 use crate::id::{AttemptId, IncarnationId, RunId, TaskId, WorkerId};
 use crate::input::Input;
 use crate::input::inbox::{self, Next};
@@ -141,7 +141,6 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     txn.event(task.id, Some((run.id, Some(attempt.id))), "accepted", payload);
     txn.put_attempt(attempt);
     txn.put_run(run, Some(("accepted", detail)));
-    *txn.staged.promised.entry((chosen.worker_id.clone(), chosen.link)).or_default() += 1;
     let assignment = Assignment {
         worker_id: chosen.worker_id.clone(),
         lease,
@@ -160,7 +159,6 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
 /// The worker that is to have it.
 struct Chosen {
     worker_id: WorkerId,
-    link: Link,
     incarnation: IncarnationId,
     runtime: String,
     note: Option<String>,
@@ -188,7 +186,6 @@ fn choose(txn: &Txn<'_>, agent: &Agent, instance: &Instance) -> Decided<Option<C
         if current && best.as_ref().is_none_or(|(known, _)| rank > *known) {
             let chosen = Chosen {
                 worker_id: worker_id.clone(),
-                link: connected.link,
                 incarnation: connected.incarnation,
                 runtime,
                 note,

@@ -2,7 +2,8 @@
 //!
 //! **Invariants** It is a memory of this server only: nothing of it is durable, and losing it
 //! costs a reconnect. A worker counts up what it offers over a connection; it may be given as
-//! long as fewer were given over the same connection.
+//! long as fewer were given over the same connection. Both ends count each assignment that is sent
+//! there, also one that is sent again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,6 +75,13 @@ impl Offers {
         }
     }
 
+    /// Forgets the connection of a worker whose lease is over: it connects anew if it is there.
+    pub fn forget(&mut self, id: &WorkerId, incarnation: IncarnationId) {
+        if self.link_of(id, incarnation).is_some() {
+            self.workers.remove(id);
+        }
+    }
+
     pub fn offer(&mut self, id: &WorkerId, link: Link, total: u64) {
         if let Some(worker) = self.workers.get_mut(id)
             && worker.link == link
@@ -83,17 +91,11 @@ impl Offers {
         }
     }
 
-    /// One execution was given over this connection.
-    pub fn give(&mut self, id: &WorkerId, link: Link) {
-        if let Some(worker) = self.workers.get_mut(id)
-            && worker.link == link
-        {
+    /// An assignment is sent over its connection.
+    pub fn give(&mut self, id: &WorkerId) {
+        if let Some(worker) = self.workers.get_mut(id) {
             worker.given += 1;
         }
-    }
-
-    pub fn link(&self, id: &WorkerId) -> Option<Link> {
-        self.workers.get(id).map(|worker| worker.link)
     }
 
     /// The connection of this start of the worker's process.

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::cache::Cache;
-use super::{Config, Link, Offers, Push};
+use super::{Config, Offers, Push, PushKind};
 use crate::agent::Agent;
 use crate::attempt::Attempt;
 use crate::batch::{Find, Found};
@@ -70,8 +70,8 @@ pub(crate) struct Writes {
     pub appends: Vec<Append>,
     pub trims: Vec<Trim>,
     pub pushes: Vec<Push>,
-    /// Executions promised to workers, by the connection they are promised over.
-    pub promised: BTreeMap<(WorkerId, Link), u32>,
+    /// How many of the pushes are assignments, by their worker.
+    pub assigned: BTreeMap<WorkerId, u32>,
     /// The workspace of each claimed task, and its weight.
     pub served: Vec<(WorkspaceId, u32)>,
 }
@@ -90,8 +90,8 @@ impl Writes {
         }
         self.pushes.extend(later.pushes);
         self.served.extend(later.served);
-        for (worker, count) in later.promised {
-            *self.promised.entry(worker).or_default() += count;
+        for (worker, count) in later.assigned {
+            *self.assigned.entry(worker).or_default() += count;
         }
     }
 
@@ -186,14 +186,15 @@ impl<'a> Txn<'a> {
 
     /// How many executions a worker may still be given.
     pub fn free_slots(&self, worker: &WorkerId) -> u32 {
-        let Some(link) = self.offers.link(worker) else { return 0 };
-        let place = (worker.clone(), link);
-        let promised = |writes: &Writes| writes.promised.get(&place).copied().unwrap_or(0);
-        let taken = promised(self.before) + promised(&self.staged);
+        let assigned = |writes: &Writes| writes.assigned.get(worker).copied().unwrap_or(0);
+        let taken = assigned(self.before) + assigned(&self.staged);
         self.offers.free(worker).saturating_sub(taken)
     }
 
     pub fn push(&mut self, push: Push) {
+        if let PushKind::Assign(_) = push.what {
+            *self.staged.assigned.entry(push.worker_id.clone()).or_default() += 1;
+        }
         self.staged.pushes.push(push);
     }
 

@@ -177,7 +177,7 @@ fn a_spent_agents_budget_holds_its_class_until_it_is_raised() {
             > worker w1 slots=9
               welcome
             > waits C
-              budget: the agent's budget is spent: 2 of 2 turns; it is looked at again at 1970-01-01T00:26:40.1Z
+              budget: the agent's budget is spent: 2 of 2 turns; it is looked at again at 1970-01-01T00:26:41.003Z
             > update a turns=3
               agent a active true max None
               w1 <- assign C/1#1 term 1 input C.1

@@ -125,15 +125,15 @@ fn a_degraded_class_tries_one_task_and_waits_twice_as_long_when_it_fails() {
         tick 7s
         beat w1
         waits C
-        worker w1
+        worker w1 slots=99
         end B killed
         instance B
         tick 59s
-        worker w1
+        worker w1 slots=99
         tick 7s
-        worker w1
+        worker w1 slots=99
         tick 6s
-        worker w1
+        worker w1 slots=99
         done C
         instance C
         accept D
@@ -163,7 +163,7 @@ fn a_degraded_class_tries_one_task_and_waits_twice_as_long_when_it_fails() {
               unknown worker
             > waits C
               no_worker: no worker is connected
-            > worker w1
+            > worker w1 slots=99
               welcome
               w1 <- assign B/1#1 term 1 input B.1
             > end B killed
@@ -171,15 +171,15 @@ fn a_degraded_class_tries_one_task_and_waits_twice_as_long_when_it_fails() {
             > instance B
               degraded after 2 of 1 failures, 9 at once, weight 1, tried at 1100879 | 1000001 healthy -> degraded: an attempt failed
             > tick 59s
-            > worker w1
+            > worker w1 slots=99
               welcome
             > tick 7s
               w1 <- assign C/1#1 term 1 input C.1
-            > worker w1
+            > worker w1 slots=99
               welcome
               w1 <- assign C/1#1 term 1 input C.1
             > tick 6s
-            > worker w1
+            > worker w1 slots=99
               welcome
               w1 <- assign C/1#1 term 1 input C.1
             > done C
@@ -194,6 +194,7 @@ fn a_degraded_class_tries_one_task_and_waits_twice_as_long_when_it_fails() {
               w1 <- assign D/1#1 term 1 input D.1
             > accept E
               E is queued, E.1 queued
+              w1 <- assign E/1#1 term 1 input E.1
             =
               A error "the agent's process was killed" | A.1 dropped: run_failed
                 A/1 error crashed | #1 error on w1 crashed | turns 0 snapshots 2
@@ -203,7 +204,8 @@ fn a_degraded_class_tries_one_task_and_waits_twice_as_long_when_it_fails() {
                 C/1 ok | #1 ok on w1 | turns 1 snapshots 3
               D running | D.1 taken
                 D/1 accepted | #1 pending on w1 | turns 0 snapshots 1
-              E queued | E.1 waiting
+              E running | E.1 taken
+                E/1 accepted | #1 pending on w1 | turns 0 snapshots 1
         "#]],
     );
 }

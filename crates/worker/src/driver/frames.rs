@@ -58,12 +58,12 @@ impl Driver {
     }
 
     fn assigned(&mut self, assignment: Assignment) {
-        if self.roster.is_known(&assignment.attempt_id) {
-            // Sent twice, and counted once by the server.
-            return;
-        }
+        // Also one that was sent twice: the server counts what it sends.
         if let Link::Open(open) = &mut self.link {
             open.received += 1;
+        }
+        if self.roster.is_known(&assignment.attempt_id) {
+            return;
         }
         // A server that is behind may assign to a worker that has just begun to stop.
         let refuses = !self.stopping.takes_work();
