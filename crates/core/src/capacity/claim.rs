@@ -11,8 +11,8 @@ use crate::capacity::needs::Room;
 use crate::engine::Push;
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::id::{AttemptId, IncarnationId, RunId, TaskId, WorkerId};
-use crate::input::Input;
 use crate::input::inbox::{self, Next};
+use crate::input::{Input, Mode};
 use crate::lease::{self, Can, Lease, Resources, Turn};
 use crate::policy::RuntimeType;
 use crate::run::{self, Run, Usage, idle};
@@ -109,7 +109,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         can: Can::default(),
         steers: Vec::new(),
         returned: Vec::new(),
-        interrupted: false,
+        interrupted: attempt.attempt_no > 1 && is_interrupted(txn, &task)?,
         stop: None,
         idle_until: None,
         spent: Usage::default(),
@@ -154,6 +154,12 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     };
     txn.push(Push::assign(assignment));
     Ok(())
+}
+
+/// An interrupt waits: the turn that is tried again is stopped when it begins.
+fn is_interrupted(txn: &Txn<'_>, task: &Task) -> Decided<bool> {
+    let Some(first) = task.inbox.first() else { return Ok(false) };
+    Ok(txn.known(txn.input(*first))?.mode == Mode::Interrupt)
 }
 
 /// The worker that is to have it.

@@ -208,6 +208,10 @@ pub(crate) fn settle(
     input.state = legal(input.state.next(super::state::Event::Settle));
     input.outcome = Some(outcome);
     input.reason = reason.map(str::to_owned);
+    if outcome == super::Outcome::Dropped {
+        let payload = json!({ "input_id": input.id, "reason": reason });
+        txn.event(input.task_id, input.run_id.map(|run| (run, None)), "input_dropped", payload);
+    }
     txn.put_input(input);
 }
 

@@ -29,7 +29,8 @@ pub(crate) fn finish(txn: &mut Txn<'_>, lease: Lease, cause: &Cause, text: &str)
     let text = shortened(text, limits::TEXT_BYTES_MAX);
     let stop = match lease.stop {
         _ if task.cancel_requested_at.is_some() => Some(Stop::Cancel),
-        None if lease.interrupted => Some(Stop::Interrupt),
+        // A turn that was to be stopped when it begins, and never did, is tried again.
+        None if lease.interrupted && !matches!(lease.turn, Turn::Given(_)) => Some(Stop::Interrupt),
         stop => stop,
     };
     let mut outcome = outcome(&lease.turn, stop, cause, text);
@@ -193,7 +194,11 @@ fn settle_task(txn: &mut Txn<'_>, task: &mut Task, outcome: &Outcome) -> Decided
     task.state = legal(task.state.next(event));
     task.error = outcome.error.clone();
     match event {
-        task::state::Event::Requeue => task.queued_at = Some(txn.now),
+        task::state::Event::Requeue => {
+            // That was its last run's.
+            task.error = None;
+            task.queued_at = Some(txn.now);
+        }
         task::state::Event::Cancel => submit::drop_waiting(txn, task, "cancelled")?,
         task::state::Event::Drop => {
             task.dropped_reason = Some("poisoned".to_owned());

@@ -49,19 +49,26 @@ pub(crate) fn offer(
     }
 }
 
-/// Stops the running turn. An agent that cannot is stopped as a whole, and the task's next run
-/// begins with the input.
+/// The running turn is to be stopped. One that the agent has not taken is stopped when it has:
+/// its message is then part of the conversation, and not lost.
 fn interrupt(txn: &mut Txn<'_>, mut lease: Lease, task: &Task, id: InputId) -> Decided<()> {
     let at = Some((lease.run_id, Some(lease.attempt_id)));
-    let keeps = lease.state == lease::State::Held && lease.can.interrupt && lease.can.keep;
-    let payload = json!({ "input_id": id, "keeps_process": keeps });
-    txn.event(task.id, at, "interrupted", payload);
-    if !keeps {
-        return finish::stop(txn, lease, Stop::Interrupt);
-    }
+    txn.event(task.id, at, "interrupted", json!({ "input_id": id }));
     lease.interrupted = true;
-    say_interrupt(txn, &lease);
-    txn.put_lease(lease)
+    match lease.turn {
+        Turn::Open(_) => stop_turn(txn, lease),
+        _ => txn.put_lease(lease),
+    }
+}
+
+/// Stops the turn that the agent has. An agent that cannot is stopped as a whole, and the task's
+/// next run begins with the input that waits.
+pub(crate) fn stop_turn(txn: &mut Txn<'_>, lease: Lease) -> Decided<()> {
+    if lease.can.interrupt && lease.can.keep {
+        say_interrupt(txn, &lease);
+        return txn.put_lease(lease);
+    }
+    finish::stop(txn, lease, Stop::Interrupt)
 }
 
 /// It names the turn: one that arrives late must not stop the next one.

@@ -125,8 +125,10 @@ pub fn outcome(turn: &Turn, stop: Option<Stop>, cause: &Cause, detail: &str) -> 
         return Outcome::cancelled();
     }
     if let Turn::Ended(_, ended) | Turn::Idle(_, ended) = turn {
-        if stop == Some(Stop::Interrupt) && ended.is_error {
-            return Outcome::interrupted();
+        if ended.is_error
+            && let Some(stopped) = stop.map(stopped)
+        {
+            return stopped;
         }
         if ended.is_error {
             let failure = ended.failure.unwrap_or(Failure::Agent);
@@ -139,12 +141,8 @@ pub fn outcome(turn: &Turn, stop: Option<Stop>, cause: &Cause, detail: &str) -> 
         let waiting_for_input = ended.waiting_for_input;
         return Outcome { event: Event::Succeed, failure: None, error: None, waiting_for_input };
     }
-    match stop {
-        Some(Stop::Interrupt) => return Outcome::interrupted(),
-        Some(Stop::Budget) => {
-            return Outcome::failed(Failure::Budget, "its budget is spent".to_owned());
-        }
-        Some(Stop::Cancel) | None => {}
+    if let Some(stopped) = stop.map(stopped) {
+        return stopped;
     }
     let (failure, fallback) = match cause {
         Cause::Exited { code: 0 } | Cause::Closed => (
@@ -162,6 +160,15 @@ pub fn outcome(turn: &Turn, stop: Option<Stop>, cause: &Cause, detail: &str) -> 
         Cause::Lost => (Failure::Lost, "its worker was lost".to_owned()),
     };
     Outcome::failed(failure, or(detail, &fallback))
+}
+
+/// What was stopped, and not done, ended as that which stopped it says.
+fn stopped(stop: Stop) -> Outcome {
+    match stop {
+        Stop::Cancel => Outcome::cancelled(),
+        Stop::Interrupt => Outcome::interrupted(),
+        Stop::Budget => Outcome::failed(Failure::Budget, "its budget is spent".to_owned()),
+    }
 }
 
 fn or(text: &str, fallback: &str) -> String {
@@ -216,8 +223,13 @@ mod tests {
 
     #[test]
     fn a_spent_budget_is_an_outcome_of_its_own() {
-        let got = outcome(&open(), Some(Stop::Budget), &Cause::Stopped, "");
-        assert_eq!((got.event, got.failure), (Event::Fail, Some(Failure::Budget)));
+        // An agent that was told to stop ends its turn in an error of its own.
+        for turn in [open(), ended(true, Some(Failure::Agent))] {
+            let got = outcome(&turn, Some(Stop::Budget), &Cause::Stopped, "");
+            assert_eq!((got.event, got.failure), (Event::Fail, Some(Failure::Budget)));
+        }
+        let got = outcome(&ended(false, None), Some(Stop::Budget), &Cause::Closed, "");
+        assert_eq!(got.event, Event::Succeed);
     }
 
     #[test]

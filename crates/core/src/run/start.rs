@@ -195,14 +195,17 @@ fn turn_started(txn: &mut Txn<'_>, mut lease: Lease, input_id: InputId) -> Decid
     }
     run.turn_count += 1;
     let at = Some((run.id, Some(lease.attempt_id)));
-    let payload = json!({ "input_id": input_id, "turn": run.turn_count });
+    let mut payload = json!({ "input_id": input_id, "turn": run.turn_count });
+    if !run.merged.is_empty() {
+        payload["merged_input_ids"] = json!(run.merged);
+    }
     txn.event(run.origin_task_id, at, "turn_started", payload);
     txn.put_run(run, None);
     lease.turn = Turn::Open(input_id);
     lease.spent = Usage::default();
-    if lease.interrupted {
-        // What was said before was for the turn before.
-        live::say_interrupt(txn, &lease);
+    if lease.interrupted && lease.state == lease::State::Held {
+        live::stop_turn(txn, lease)?;
+        return Ok(Verdict::Accepted);
     }
     txn.put_lease(lease.clone())?;
     let mut task = txn.known(txn.task(lease.task_id))?;

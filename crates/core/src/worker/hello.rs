@@ -123,7 +123,7 @@ fn say_again(txn: &mut Txn<'_>, lease: &Lease, has: &[InputId]) -> Decided<()> {
         let input = txn.known(txn.input(*id))?;
         idle::give(txn, lease, input, true);
     }
-    if lease.interrupted && matches!(lease.turn, Turn::Open(_) | Turn::Given(_)) {
+    if lease.interrupted && matches!(lease.turn, Turn::Open(_)) {
         live::say_interrupt(txn, lease);
     }
     Ok(())

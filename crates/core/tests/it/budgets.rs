@@ -43,7 +43,7 @@ fn a_task_whose_budget_is_reached_exactly_keeps_its_work_and_begins_no_turn() {
             > budget a
               nothing is counted
             > events A
-              task_accepted, accepted, started, turn_started, input_queued, turn_ended ("completed"), finished, budget_spent, task_restarted, budget_spent
+              task_accepted, accepted, started, turn_started, input_queued, turn_ended ("completed"), finished, budget_spent, input_dropped ("budget"), task_restarted, budget_spent, input_dropped ("budget")
             =
               A error "the task's budget is spent: 100 of 100 tokens" | A.1 turn | A.2 dropped: budget | A.3 dropped: budget
                 A/1 ok | #1 ok on w1 | turns 1 snapshots 3

@@ -86,11 +86,11 @@ fn failures_warn_then_degrade_and_a_success_clears_them() {
             > waits G
               instance_degraded: its class is degraded, failures in a row: 3; one task of it is tried at 1970-01-01T00:17:10.602Z
             > events B
-              task_accepted, accepted, instance_warning ("2 attempts in a row failed"), finished
+              task_accepted, accepted, instance_warning ("2 attempts in a row failed"), input_dropped ("run_failed"), finished
             > events C
               task_accepted, accepted, started, turn_started, turn_ended ("completed"), instance_healed ("an attempt succeeded"), finished
             > events F
-              task_accepted, accepted, instance_degraded ("3 attempts in a row failed"), finished
+              task_accepted, accepted, instance_degraded ("3 attempts in a row failed"), input_dropped ("run_failed"), finished
             =
               A error "the agent's process was killed" | A.1 dropped: run_failed
                 A/1 error crashed | #1 error on w1 crashed | turns 0 snapshots 2

@@ -519,7 +519,7 @@ fn an_agent_that_knows_no_interrupt_is_stopped_and_begins_a_new_run() {
 }
 
 #[test]
-fn an_interrupt_before_the_start_gives_the_first_message_up() {
+fn a_turn_that_is_interrupted_before_it_begins_is_stopped_when_the_agent_has_its_message() {
     check(
         "
         agent a
@@ -527,9 +527,9 @@ fn an_interrupt_before_the_start_gives_the_first_message_up() {
         accept A
         input A mode=interrupt message=stop
         start A can=all
-        end A stopped
-        offer w1 2
-        done A
+        turn A
+        end-turn A as:aborted_streaming
+        turn A
         ",
         expect![[r#"
             > agent a
@@ -541,22 +541,100 @@ fn an_interrupt_before_the_start_gives_the_first_message_up() {
               w1 <- assign A/1#1 term 1 input A.1
             > input A mode=interrupt message=stop
               A is running, A.2 interrupted
-              w1 <- cancel A/1#1
             > start A can=all
               accepted
+            > turn A
+              accepted
+              w1 <- interrupt A/1#1 in A.1
+            > end-turn A as:aborted_streaming
+              next A.2
+            > turn A
+              accepted
+            =
+              A running | A.1 turn | A.2 turn
+                A/1 running | #1 running on w1 | turns 2 snapshots 2
+        "#]],
+    );
+}
+
+#[test]
+fn an_agent_that_cannot_be_interrupted_is_stopped_when_it_has_the_message() {
+    check(
+        "
+        agent a
+        worker w1
+        accept A
+        input A mode=interrupt message=stop
+        start A
+        turn A
+        end A stopped
+        offer w1 2
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > worker w1
+              welcome
+            > accept A
+              A is queued, A.1 queued
+              w1 <- assign A/1#1 term 1 input A.1
+            > input A mode=interrupt message=stop
+              A is running, A.2 interrupted
+            > start A
+              accepted
+            > turn A
+              accepted
+              w1 <- cancel A/1#1
             > end A stopped
               accepted
             > offer w1 2
-              w1 <- assign A/2#1 term 2 input A.2
-            > done A
-              accepted
-              accepted
-              close
-              accepted
+              w1 <- assign A/2#1 term 2 input A.2, resume
             =
-              A done | A.1 dropped: interrupted | A.2 turn
-                A/1 cancelled | #1 cancelled on w1 | turns 0 snapshots 3
-                A/2 ok | #1 ok on w1 | turns 1 snapshots 3
+              A running | A.1 turn | A.2 taken
+                A/1 cancelled | #1 cancelled on w1 | turns 1 snapshots 3
+                A/2 accepted | #1 pending on w1 | turns 0 snapshots 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_turn_to_be_interrupted_that_never_began_is_tried_again_and_stopped_then() {
+    check(
+        "
+        agent a
+        worker w1
+        accept A
+        input A mode=interrupt message=stop
+        start A can=all
+        end A killed
+        offer w1 2
+        start A can=all
+        turn A
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > worker w1
+              welcome
+            > accept A
+              A is queued, A.1 queued
+              w1 <- assign A/1#1 term 1 input A.1
+            > input A mode=interrupt message=stop
+              A is running, A.2 interrupted
+            > start A can=all
+              accepted
+            > end A killed
+              accepted
+            > offer w1 2
+              w1 <- assign A/1#2 term 2 input A.1
+            > start A can=all
+              accepted
+            > turn A
+              accepted
+              w1 <- interrupt A/1#2 in A.1
+            =
+              A running | A.1 turn | A.2 waiting
+                A/1 running crashed | #1 error on w1 crashed | #2 running on w1 | turns 1 snapshots 5
         "#]],
     );
 }
