@@ -10,6 +10,7 @@ pub mod manage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::code::{Code, Rejection};
 use crate::id::{AgentId, WorkspaceId};
 use crate::limits;
 use crate::time::Timestamp;
@@ -37,6 +38,16 @@ impl Agent {
             Some(count) => count.min(u64::from(limits::CONCURRENCY_MAX)) as u32,
             None => limits::CONCURRENCY_DEFAULT,
         }
+    }
+
+    /// Refuses new work for an agent that is switched off or gone.
+    pub(crate) fn works(&self) -> Result<(), Rejection> {
+        if self.active {
+            return Ok(());
+        }
+        let what = if self.deleted_at.is_some() { "was deleted" } else { "is not active" };
+        let text = format!("the agent {:?} {what}", self.agent_key);
+        Err(Rejection::field(Code::AgentInactive, "agent_id", text))
     }
 
     pub fn text(&self, key: &str) -> Option<&str> {

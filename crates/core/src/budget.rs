@@ -89,10 +89,10 @@ impl Budget {
                 _ if value.is_null() => {}
                 "max_usd" => {
                     let most = limits::BUDGET_USD_MAX;
-                    let dollars = value.as_f64().filter(|usd| *usd > 0.0 && *usd <= most);
-                    let dollars = dollars.ok_or_else(|| wrong("a number above 0, up to 1e9"))?;
+                    let dollars = value.as_f64().filter(|usd| (1e-6..=most).contains(usd));
+                    let dollars = dollars.ok_or_else(|| wrong("a number from 0.000001 to 1e9"))?;
                     // Exact to a millionth: the most is far below 2^53 of them.
-                    budget.max_micro_usd = Some(((dollars * 1e6).round() as u64).max(1));
+                    budget.max_micro_usd = Some((dollars * 1e6).round() as u64);
                 }
                 "max_tokens" => budget.max_tokens = Some(count()?),
                 "max_turns" => budget.max_turns = Some(count()?),

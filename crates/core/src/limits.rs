@@ -111,6 +111,8 @@ pub const POLL_FLOOR: Span = Span::seconds(1);
 
 /// Executions of one worker.
 pub const SLOTS_MAX: u32 = 10_000;
+/// The text that a turn ends with.
+pub const RESULT_BYTES_MAX: usize = 256 << 10;
 /// Events of one report.
 pub const REPORT_EVENTS_MAX: usize = 256;
 /// Chunks of one batch of logs.

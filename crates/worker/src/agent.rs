@@ -27,6 +27,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+/// The longest line of plain output that is taken as one.
+pub(crate) const TEXT_LINE_BYTES_MAX: usize = 1 << 20;
+
 /// The agents that are built in, in the order they are offered.
 pub fn agents() -> Vec<Arc<dyn Agent>> {
     vec![
@@ -149,6 +152,10 @@ pub trait Dialogue: Send {
     fn interrupt(&mut self) -> Vec<Action>;
     /// No further turn will come: let the process end by itself.
     fn close(&mut self) -> Vec<Action>;
+    /// The longest line of standard output that it takes as one.
+    fn line_bytes_max(&self) -> usize {
+        TEXT_LINE_BYTES_MAX
+    }
     /// A line of standard output, without its end.
     fn stdout(&mut self, line: &str) -> Vec<Action>;
     fn stderr(&mut self, line: &str) -> Vec<Action>;

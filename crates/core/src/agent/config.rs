@@ -147,8 +147,8 @@ fn check(config: &Map<String, Value>) -> Result<(), Rejection> {
                 _ => return wrong(&format!("a whole number from 0 to {}", limits::TIMEOUT_MS_MAX)),
             },
             "env" => match value.as_object() {
-                Some(map) if map.values().all(Value::is_string) => continue,
-                _ => return wrong("an object of strings"),
+                Some(map) if are_variables(map) => continue,
+                _ => return wrong("an object of strings, by names without `=`"),
             },
             "command" => match value.as_array() {
                 Some(items) if !items.is_empty() && strings(value) => continue,
@@ -195,6 +195,13 @@ fn is_in_workspace(dir: &str) -> bool {
 fn is_plain(text: &str, bytes_max: usize) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=bytes_max).contains(&text.len()) && text.chars().all(plain)
+}
+
+fn are_variables(map: &Map<String, Value>) -> bool {
+    let is_name = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
+    map.iter().all(|(name, value)| {
+        is_name(name) && value.as_str().is_some_and(|text| !text.contains('\0'))
+    })
 }
 
 fn are_labels(labels: &Map<String, Value>) -> bool {
@@ -292,11 +299,13 @@ mod tests {
         );
         assert!(patched(json!({"max_concurrency": 0})).is_err());
         assert!(patched(json!({"env": {"A": 1}})).is_err());
+        assert!(patched(json!({"env": {"A=B": "c"}})).is_err());
+        assert!(patched(json!({"env": {"A": "b=c"}})).is_ok());
         assert!(patched(json!({"labels": {"zone": 1}})).is_err());
         assert!(patched(json!({"pool": "a b"})).is_err());
         assert_eq!(
             patched(json!({"budget": {"max_usd": -1}})).unwrap_err(),
-            "config.budget.max_usd: invalid max_usd: -1; allowed: a number above 0, up to 1e9"
+            "config.budget.max_usd: invalid max_usd: -1; allowed: a number from 0.000001 to 1e9"
         );
         assert!(patched(json!({"budget": {"max_usd": 0.5, "period": "day"}})).is_ok());
     }

@@ -148,10 +148,7 @@ pub(crate) fn enqueue(
     if restarts {
         // What runs goes on to its end; nothing new begins for an agent that is switched off.
         let agent = txn.known(txn.agent(task.agent_id))?;
-        if !agent.active {
-            let text = format!("the agent {:?} is not active", agent.agent_key);
-            return Err(Rejection::field(Code::AgentInactive, "agent_id", text).into());
-        }
+        agent.works()?;
     }
     let delivery = if restarts { Delivery::Restarted } else { Delivery::Queued };
     let mut input = Input {

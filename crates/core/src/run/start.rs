@@ -285,7 +285,7 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
     let mut run = txn.known(txn.run(lease.run_id))?;
     let mut task = txn.known(txn.task(lease.task_id))?;
     run.usage.add(ended.usage);
-    run.result = Some(shortened(&ended.text, limits::CONFIG_BYTES_MAX).to_owned());
+    run.result = Some(shortened(&ended.text, limits::RESULT_BYTES_MAX).to_owned());
     run.waiting_for_input = ended.waiting_for_input;
     run.input_id = None;
     budget::charge(txn, &mut task, ended.usage)?;

@@ -82,7 +82,7 @@ pub(crate) fn create(
     bounded("agent_id", &agent, limits::KEY_BYTES_MAX)?;
     let timezone = trimmed(create.timezone.clone()).unwrap_or_else(|| "UTC".to_owned());
     let rule = parse_rule(&cron_expr, &timezone)?;
-    bounded("prompt", &prompt, limits::CONFIG_BYTES_MAX)?;
+    bounded("prompt", &prompt, limits::MESSAGE_BYTES_MAX)?;
     let mut schedule = Schedule {
         id: ScheduleId(txn.ids.uuid()),
         workspace_id: workspace,
@@ -117,10 +117,7 @@ pub(crate) fn create(
     };
     apply(&mut schedule, &create.options)?;
     let agent = crate::agent::manage::resolve(txn, workspace, &agent)?;
-    if !agent.active {
-        let text = format!("the agent {:?} is not active", agent.agent_key);
-        return Err(Rejection::field(Code::AgentInactive, "agent_id", text).into());
-    }
+    agent.works()?;
     schedule.agent_id = agent.id;
     if schedule.active {
         schedule.begin_after(&rule, txn.now);
@@ -153,7 +150,7 @@ pub(crate) fn update(
     if let Some(given) = &update.prompt {
         let text = trimmed(Some(given.clone()));
         let text = text.ok_or_else(|| Rejection::invalid("prompt", "prompt cannot be empty"))?;
-        bounded("prompt", &text, limits::CONFIG_BYTES_MAX)?;
+        bounded("prompt", &text, limits::MESSAGE_BYTES_MAX)?;
         whole("prompt", &text, &schedule.prompt)?;
         schedule.prompt = text;
     }
@@ -263,7 +260,7 @@ fn parse_skill_paths(paths: &[String]) -> Result<Vec<String>, Rejection> {
 }
 
 pub(crate) fn parse_overlap(given: &str) -> Result<Overlap, Rejection> {
-    Overlap::parse(given.trim()).ok_or_else(|| {
+    Overlap::parse(&given.trim().to_ascii_lowercase()).ok_or_else(|| {
         let text = format!("invalid overlap: {given:?}; allowed: {}", Overlap::list());
         Rejection::invalid("overlap", text)
     })

@@ -99,10 +99,7 @@ pub(crate) fn admit(txn: &mut Txn<'_>, agent: &Agent, request: Request) -> Decid
     {
         return repeated(txn, &receipt, &request.body_hash, &key);
     }
-    if !agent.active {
-        let text = format!("the agent {:?} is not active", agent.agent_key);
-        return Err(Rejection::field(Code::AgentInactive, "agent_id", text).into());
-    }
+    agent.works()?;
     let session_id = match request.session_id.clone() {
         Some(session_id) => session_id,
         None => SessionId(txn.ids.uuid().to_string()),

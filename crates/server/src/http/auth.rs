@@ -28,7 +28,7 @@ impl TokenHash {
     /// Whether these headers carry the token.
     pub fn admits(&self, headers: &HeaderMap) -> Result<(), &'static str> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return Err("no token; send `Authorization: Bearer TOKEN`");
+            return Err("no token; send it in the header `Authorization`, after the word `Bearer`");
         };
         let token = value.to_str().ok().and_then(|text| {
             let (scheme, token) = text.split_once(' ')?;

@@ -14,6 +14,7 @@ use hostler_core::input::Input;
 use hostler_core::key::{Key, Row};
 use hostler_core::run::Run;
 use hostler_core::schedule::Schedule;
+use hostler_core::stream::Body;
 use hostler_core::task::{State, Task};
 use hostler_core::worker::{Status, Worker};
 use hostler_core::workspace::Workspace;
@@ -70,7 +71,17 @@ impl View {
 
     /// A piece of a stream, and the end of the stream after it was read.
     pub async fn records(&self, range: LogRange) -> Result<(Vec<Sequenced>, u64), Fault> {
-        self.read(move |store| Ok((store.read(&range)?, store.end(range.task)?))).await
+        let first = range.after + 1;
+        let read = move |store: &dyn Store| Ok((store.read(&range)?, store.end(range.task)?));
+        let (mut records, end) = self.read(read).await?;
+        if let Some(Sequenced { seq, record }) = records.first_mut()
+            && let Body::Gap { from_seq, .. } = &mut record.body
+        {
+            // What was seen before it went is no gap for this reader.
+            *from_seq = first.max(*from_seq);
+            *seq = *from_seq;
+        }
+        Ok((records, end))
     }
 
     pub async fn end(&self, task: TaskId) -> Result<u64, Fault> {

@@ -81,6 +81,7 @@ impl Problem {
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         let Rejection { code, message, field } = rejection;
+        let field = field.map(|field| redact::copy(&field));
         Problem { field, ..Problem::new(code, message) }
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use super::lines::Lines;
 use super::talk::{LAST_OUTPUT, double};
 use super::{Control, End, Event, Execution, Stopped, report};
-use crate::agent::{Exit, MODEL_SOCKET, Refusal, record};
+use crate::agent::{Exit, MODEL_SOCKET, Refusal, TEXT_LINE_BYTES_MAX, record};
 use crate::sandbox::{Runtime, Sandbox, Spec};
 
 /// How much of the end of its output explains a failure.
@@ -110,8 +110,8 @@ async fn watch(
     sandbox: &mut Sandbox,
 ) -> std::io::Result<(Exit, String)> {
     // Doubles, since waiting for the exit borrows the sandbox as a whole.
-    let mut stdout = Lines::new(double(&sandbox.stdout)?);
-    let mut stderr = Lines::new(double(&sandbox.stderr)?);
+    let mut stdout = Lines::new(double(&sandbox.stdout)?, TEXT_LINE_BYTES_MAX);
+    let mut stderr = Lines::new(double(&sandbox.stderr)?, TEXT_LINE_BYTES_MAX);
     let (mut output, mut exit) = (String::new(), None);
     let mut listens = true;
     loop {

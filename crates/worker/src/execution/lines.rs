@@ -1,7 +1,7 @@
 //! Lines of a process's output.
 //!
-//! **What** Bytes as they come become texts without their line end: a line longer than
-//! [`LINE_BYTES_MAX`] comes in pieces, and what is no UTF-8 is replaced.
+//! **What** Bytes as they come become texts without their line end: a line that is too long comes
+//! in pieces, and what is no UTF-8 is replaced.
 //!
 //! **Invariants** Memory is bounded by one line and one read. [`Lines::read`] may be dropped and
 //! called again; nothing is lost. The last line needs no end.
@@ -10,14 +10,14 @@ use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The longest line that is taken as one: a tool's result within a line of JSON can be large.
-pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
 /// What a pipe holds.
 const READ_BYTES: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Lines<R> {
     reader: R,
+    /// The longest line that is taken as one.
+    bytes_max: usize,
     buffer: Vec<u8>,
     /// Up to here there is no line end.
     searched: usize,
@@ -25,8 +25,8 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(reader: R) -> Lines<R> {
-        Lines { reader, buffer: Vec::new(), searched: 0, ended: false }
+    pub(super) fn new(reader: R, bytes_max: usize) -> Lines<R> {
+        Lines { reader, bytes_max, buffer: Vec::new(), searched: 0, ended: false }
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -62,12 +62,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             let from = self.searched.max(start);
             let found = self.buffer[from..].iter().position(|byte| *byte == b'\n');
             match found.map(|index| from + index) {
-                Some(end) if end - start <= LINE_BYTES_MAX => {
+                Some(end) if end - start <= self.bytes_max => {
                     lines.push(text(&self.buffer[start..end]));
                     start = end + 1;
                 }
-                _ if self.buffer.len() - start > LINE_BYTES_MAX => {
-                    let end = boundary(&self.buffer, start, start + LINE_BYTES_MAX);
+                _ if self.buffer.len() - start > self.bytes_max => {
+                    let end = boundary(&self.buffer, start, start + self.bytes_max);
                     lines.push(text(&self.buffer[start..end]));
                     start = end;
                 }
@@ -97,8 +97,10 @@ fn text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    const LINE_BYTES_MAX: usize = 1 << 20;
+
     async fn lines(bytes: &[u8]) -> Vec<String> {
-        let mut reader = Lines::new(bytes);
+        let mut reader = Lines::new(bytes, LINE_BYTES_MAX);
         let mut all = Vec::new();
         while !reader.has_ended() {
             all.extend(reader.read().await);

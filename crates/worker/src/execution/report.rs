@@ -1,5 +1,7 @@
 //! What an execution reports, as the protocol has it.
 
+use hostler_core::limits;
+use hostler_core::text::shortened;
 use hostler_wire::v1::{self, LogRecord};
 
 use crate::agent::{Failure, Log, TurnResult, Usage};
@@ -28,7 +30,7 @@ pub(super) fn turn_ended(result: TurnResult) -> v1::TurnEnded {
         input_id: result.input_id,
         is_error: result.is_error,
         reason: result.reason,
-        text: result.text,
+        text: shortened(&result.text, limits::RESULT_BYTES_MAX).to_owned(),
         waiting_for_input: result.waiting_for_input,
         usage: Some(usage(result.usage)),
         failure: failure.to_owned(),

@@ -28,7 +28,7 @@ use super::input::Input;
 use super::inputs::Standing;
 use super::lines::Lines;
 use super::{Control, End, Event, Execution, Order, Stopped, report};
-use crate::agent::{Action, Dialogue, Exit, TurnInput, TurnResult, Usage};
+use crate::agent::{Action, Dialogue, Exit, TEXT_LINE_BYTES_MAX, TurnInput, TurnResult, Usage};
 use crate::sandbox::Sandbox;
 
 /// What is in the pipes when nothing is left of the sandbox is read at once; this is for a pipe
@@ -96,6 +96,7 @@ impl<'a> Talk<'a> {
                 return Err(Box::new((sandbox, error)));
             }
         };
+        let stdout = Lines::new(stdout, dialogue.line_bytes_max());
         Ok(Talk {
             input: Input::new(sandbox.stdin.take()),
             execution,
@@ -103,8 +104,8 @@ impl<'a> Talk<'a> {
             dialogue,
             sandbox,
             identity,
-            stdout: Lines::new(stdout),
-            stderr: Lines::new(stderr),
+            stdout,
+            stderr: Lines::new(stderr, TEXT_LINE_BYTES_MAX),
             ladder: Ladder::default(),
             exit: None,
             answers_due: 0,

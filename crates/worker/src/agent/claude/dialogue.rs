@@ -34,6 +34,8 @@ use super::spending::Spending;
 use crate::agent::record;
 use crate::agent::{Action, Dialogue, Exit, Job, TurnInput, TurnResult, environment, identity};
 
+/// A result repeats the agent's text, and a tool's result may be a picture.
+const LINE_BYTES_MAX: usize = 16 << 20;
 /// How long the program waits for our answer about a tool call; it then refuses the call.
 const HOOK_TIMEOUT_SECONDS: u32 = 3600;
 
@@ -211,6 +213,21 @@ impl StreamJson {
         if self.reports_idle { Vec::new() } else { self.finish(false) }
     }
 
+    /// What a line that is too long had to say is lost, the end of the turn perhaps.
+    fn overlong(&mut self) -> Vec<Action> {
+        let lead = self.messages.iter().position(|message| message.started);
+        let lead = lead.and_then(|index| self.messages.remove(index));
+        let Some(lead) = lead else { return Vec::new() };
+        vec![Action::TurnEnded(TurnResult {
+            input_id: lead.input_id,
+            is_error: true,
+            reason: "overlong".to_owned(),
+            text: format!("the agent wrote a line of more than {} MiB", LINE_BYTES_MAX >> 20),
+            last: true,
+            ..TurnResult::default()
+        })]
+    }
+
     fn idle(&mut self) -> Vec<Action> {
         if self.outcome.result_count > 0 {
             return self.finish(false);
@@ -377,9 +394,17 @@ impl Dialogue for StreamJson {
         vec![Action::CloseInput]
     }
 
+    fn line_bytes_max(&self) -> usize {
+        LINE_BYTES_MAX
+    }
+
     fn stdout(&mut self, text_line: &str) -> Vec<Action> {
         if text_line.trim().is_empty() {
             return Vec::new();
+        }
+        // A piece of a longer line may be cut within a character.
+        if text_line.len() > LINE_BYTES_MAX - 4 {
+            return self.overlong();
         }
         let Ok(Value::Object(object)) = serde_json::from_str(text_line) else {
             return vec![Action::Log(record::line("stdout", text_line))];

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::agent::Action;
 use crate::agent::testing::{input, job};
 
 /// A worker with a program at `bin/claude`, a link to a file of this content.
@@ -124,4 +125,19 @@ fn a_session_whose_transcript_is_kept_is_resumed() {
     fs::write(project.join(format!("{session}.jsonl")), line).expect("a transcript");
     let argv = launch(&job).expect("all is there").argv.join(" ");
     assert!(argv.contains(&format!("--resume {session}")), "{argv}");
+}
+
+#[test]
+fn a_line_that_is_too_long_ends_the_turn() {
+    let mut dialogue = StreamJson::new(&job(json!({})), "anthropic");
+    dialogue.turn(&input("hello"));
+    let begun = dialogue.stdout(r#"{"type":"system","subtype":"init","model":"m"}"#);
+    assert!(begun.iter().any(|action| matches!(action, Action::TurnStarted { .. })));
+    let fits = format!(r#"{{"type":"note","text":"{}"}}"#, "x".repeat(15 << 20));
+    assert!(matches!(dialogue.stdout(&fits)[..], [Action::Log(_)]));
+    let piece = "x".repeat(dialogue.line_bytes_max());
+    let ended = dialogue.stdout(&piece);
+    let [Action::TurnEnded(result)] = &ended[..] else { panic!("{ended:?}") };
+    assert!(result.is_error && result.last && result.text.contains("16 MiB"), "{result:?}");
+    assert_eq!(dialogue.stdout(&piece), [], "a further piece of it");
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use hostler_core::limits::RESULT_BYTES_MAX;
 use hostler_wire::v1::ended::Cause;
 use hostler_wire::v1::{Assignment, Started, execution_event};
 use hostler_worker::config::Dirs;
@@ -106,6 +107,22 @@ async fn a_steer_reaches_the_running_turn_once() {
     }
     let joined = std::fs::read_to_string(scripted.folder.path().join("joined"));
     assert_eq!(joined.expect("it was done"), "joined\n");
+    scripted.bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_with_a_long_text_ends() {
+    if runtime().is_none() {
+        return;
+    }
+    let scripted = Scripted::start().await;
+    let server = &scripted.bench.server;
+    // Each quote takes two bytes in a line of JSON.
+    let (attempt_id, _) = scripted.assign(&format!("say: {}", "\"".repeat(1_000_000)));
+    let ended = server.ended(&attempt_id).await;
+    assert_eq!(ended.cause(), Cause::Closed, "{}", ended.error);
+    let turn = server.state().turns(&attempt_id)[0].clone();
+    assert!(!turn.is_error && turn.text.len() == RESULT_BYTES_MAX, "{}", turn.text.len());
     scripted.bench.stop().await;
 }
 
