@@ -199,7 +199,7 @@ pub fn accepted(accepted: &Accepted, first_input: Option<&Input>) -> json::Accep
         run_id: live_run(task, input),
         task: self::task(task, first, waiting_on),
         outcome: is_input.then_some(input.delivery),
-        input: is_input.then(|| self::input(input)),
+        input: is_input.then(|| self::input(input, task)),
     }
 }
 
@@ -214,11 +214,12 @@ pub fn input_accepted(accepted: &Accepted, first_input: Option<&Input>) -> json:
         run_id: live_run(task, input),
         task: self::task(task, first, waiting_on),
         outcome: input.delivery,
-        input: self::input(input),
+        input: self::input(input, task),
     }
 }
 
-pub fn input(input: &Input) -> json::Input {
+/// An input beside its task.
+pub fn input(input: &Input, task: &Task) -> json::Input {
     let Input {
         id,
         workspace_id: _,
@@ -245,6 +246,7 @@ pub fn input(input: &Input) -> json::Input {
         attachments: list(attachments),
         details: object(details),
         state: *state,
+        position: task.inbox.iter().position(|waiting| waiting == id),
         delivery: *delivery,
         outcome: *outcome,
         reason: text(reason),

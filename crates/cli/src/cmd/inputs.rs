@@ -47,7 +47,10 @@ fn what_became(input: &Input) -> String {
     match (input.outcome, &input.reason) {
         (Some(outcome), Some(reason)) => format!("{}: {reason}", outcome.as_str()),
         (Some(outcome), None) => outcome.as_str().to_owned(),
-        (None, _) => input.state.as_str().to_owned(),
+        (None, _) => match input.position {
+            Some(position) => format!("{} at {position}", input.state.as_str()),
+            None => input.state.as_str().to_owned(),
+        },
     }
 }
 

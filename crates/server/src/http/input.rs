@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use hostler_core::code::Code;
 use hostler_core::command::{Answer, Command};
 use hostler_core::id::WorkspaceId;
+use hostler_core::input::Input;
 use hostler_core::input::submit::Target;
 use hostler_core::key::Row;
 use hostler_store::Query as List;
@@ -98,7 +99,7 @@ pub async fn list_of_task(
     let task = app.view.task(workspace, task::task_id(&id)?).await?;
     let page = app.view.scan(List::Inputs { task: task.id, after, limit }).await?;
     let inputs = page.rows.iter().filter_map(|row| match row {
-        Row::Input(input) => Some(convert::input(input)),
+        Row::Input(input) => Some(convert::input(input, &task)),
         _ => None,
     });
     let inputs: Vec<json::Input> = inputs.collect();
@@ -146,9 +147,14 @@ pub async fn withdraw(
 
 async fn changed(app: &App, command: Command) -> Result<axum::Json<json::Input>, Fault> {
     match app.handle.ask(command).await? {
-        Answer::Input(input) => Ok(axum::Json(convert::input(&input))),
+        Answer::Input(input) => shown(app, &input).await,
         other => unreachable!("a command is answered in kind: {other:?}"),
     }
+}
+
+async fn shown(app: &App, input: &Input) -> Result<axum::Json<json::Input>, Fault> {
+    let task = app.view.task(input.workspace_id, input.task_id).await?;
+    Ok(axum::Json(convert::input(input, &task)))
 }
 
 /// One input, with its outcome when it has one.
@@ -165,5 +171,5 @@ pub async fn get(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<axum::Json<json::Input>, Fault> {
     let input = app.view.input(workspace, body::id(&id, Code::InputNotFound, "input")?).await?;
-    Ok(axum::Json(convert::input(&input)))
+    shown(&app, &input).await
 }

@@ -148,8 +148,13 @@ async fn a_waiting_input_is_listed_edited_moved_and_withdrawn() {
     };
     let (status, edited) = change(Method::PATCH, &ids[2], json!({ "message": " C " })).await;
     assert_eq!((status, &edited["message"]), (StatusCode::OK, &json!("C")));
-    let (status, _) = change(Method::PATCH, &ids[2], json!({ "position": 0 })).await;
-    assert_eq!(status, StatusCode::OK);
+    let (status, moved) = change(Method::PATCH, &ids[2], json!({ "position": 0 })).await;
+    assert_eq!((status, &moved["position"]), (StatusCode::OK, &json!(0)));
+    let (_, list) = server.get(&format!("/tasks/{task}/inputs")).await;
+    let places: Vec<&Value> =
+        list["inputs"].as_array().unwrap().iter().map(|one| &one["position"]).collect();
+    // The first one is in its turn already.
+    assert_eq!(places, [&json!(null), &json!(1), &json!(2), &json!(0)]);
     let (status, gone) = change(Method::DELETE, &ids[1], json!(null)).await;
     assert_eq!((status, &gone["outcome"]), (StatusCode::OK, &json!("withdrawn")));
     let (status, problem) = change(Method::DELETE, &ids[1], json!(null)).await;

@@ -371,7 +371,7 @@ fn a_task_and_its_inputs_are_shown_without_secrets() {
     assert_eq!(shown["routing_json"]["input_tokens"], 100);
     assert_eq!(shown["payload_json"]["timeout_ms"], 0);
 
-    hides(input(&a_secret_input()));
+    hides(input(&a_secret_input(), &a_task()));
     hides(pending_input(&a_secret_input()));
     hides(interaction(&a_run(), task::State::Running, &[a_secret_input()]));
 }

@@ -29,6 +29,9 @@ pub struct Input {
     pub details: Object,
     #[schema(value_type = schema::InputState)]
     pub state: word::InputState,
+    /// Its place among the task's inputs that wait, from 0, while it waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<usize>,
     /// What was answered when it came.
     #[schema(value_type = schema::Delivery)]
     pub delivery: word::Delivery,
