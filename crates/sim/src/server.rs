@@ -83,6 +83,11 @@ impl Server {
         }
     }
 
+    /// It will be there again.
+    pub fn is_away(&self) -> bool {
+        self.engine.is_none() && !self.retired
+    }
+
     /// It owes nobody an answer.
     pub fn is_idle(&self) -> bool {
         self.engine.is_none() || self.asked.is_empty()

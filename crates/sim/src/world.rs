@@ -257,6 +257,10 @@ impl World {
         while let Some(((time, _), event)) = self.queue.pop_first() {
             self.now = time;
             self.check.set_now(time);
+            // What a server was to do while it is away may be late by as much.
+            if self.healed && self.servers.iter().any(Server::is_away) {
+                self.check.healed_at = Some(time);
+            }
             steps += 1;
             if matches!(event, Event::Heal) {
                 heal_at = Some(time);

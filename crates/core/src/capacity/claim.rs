@@ -114,6 +114,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         idle_until: None,
         spent: Usage::default(),
         resources,
+        late: None,
         ended_turns: 0,
         next_chunk: 0,
     };

@@ -202,8 +202,8 @@ impl World {
         if !schedule.open_tasks.iter().all(waits) {
             return Some("SCH-4: a schedule waits for a task that rests".to_owned());
         }
-        (!schedule.buffered.is_empty())
-            .then(|| "SCH-4: a tick of a schedule that is paused waits".to_owned())
+        (schedule.open_tasks.is_empty() && !schedule.buffered.is_empty())
+            .then(|| "SCH-4: a tick waits for nothing".to_owned())
     }
 
     /// INV-INPUT-1 at rest; what counts as delivered did reach an agent.

@@ -92,7 +92,9 @@ impl Order {
         let (length, gone) = self.lengths.entry(trim.task_id).or_default();
         let is_forgotten = self.day_is_over && self.rested.contains(&trim.task_id);
         let kept = length.saturating_sub(trim.to_seq);
-        if kept < self.retention.records_max_per_task && !is_forgotten {
+        // What another server has removed just before is not removed once more.
+        let removes = trim.to_seq.min(*length) > *gone;
+        if removes && kept < self.retention.records_max_per_task && !is_forgotten {
             return Err(format!("INV-KEEP-1: {kept} records of {} are left", trim.task_id));
         }
         *gone = trim.to_seq.min(*length).max(*gone);
