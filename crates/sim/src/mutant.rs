@@ -109,7 +109,7 @@ mutants! {
     /// A task whose process waits for input is called running.
     WaitingIsCalledRunning by "turn" | "lost";
     /// The keys that ticks fire under are forgotten.
-    TickFiresTwice by "schedule";
+    TickFiresTwice by "schedule" | "once";
     /// A schedule goes on by two ticks.
     TickIsForgotten by "schedule";
     /// A schedule forgets its open tasks.

@@ -180,7 +180,12 @@ impl Caps {
         let mut idle = self.idle.get(key).into_iter().flatten();
         match idle.find(|attempt| is_kept(**attempt, disk)) {
             Some(attempt) if waits && closing == 0 => {
-                Err(format!("INV-CAP-3: {attempt} is kept warm while {key} has work and no room"))
+                let (health, probe, held) = (row.status, row.probe_at, row.held_until);
+                Err(format!(
+                    "INV-CAP-3: {attempt} is kept warm while {key} has work and no room: it is \
+                     {health}, {probe:?}, {held:?}, counts {counted:?} of {}",
+                    row.concurrency
+                ))
             }
             _ => Ok(()),
         }

@@ -62,11 +62,11 @@ impl Schedules {
         Ok(())
     }
 
-    /// It has come to rest, or an input has begun it anew.
+    /// It has come to rest, another took its place, or an input has begun it anew.
     fn note_rest(&mut self, task: &Task) {
         let Some(open) = task.schedule_id.and_then(|id| self.open.get_mut(&id)) else { return };
         let is_anew = open.get(&task.id).is_some_and(|queued| *queued != task.queued_at);
-        if task.state.is_terminal() || is_anew {
+        if task.state.is_terminal() || task.cancel_requested_at.is_some() || is_anew {
             open.remove(&task.id);
         }
     }
