@@ -367,3 +367,49 @@ fn a_warm_process_takes_no_turn_that_another_task_has_spent_the_budget_of() {
         "#]],
     );
 }
+
+/// A steer that the agent had begun when its server said that no turn follows.
+#[test]
+fn a_turn_that_began_late_is_charged_once() {
+    check(
+        "
+        agent a
+        set-workspace max_tokens=100
+        worker w1
+        accept A
+        start A can=all
+        turn A
+        input A mode=steer
+        end-turn A error tokens=3
+        turn A input=A.2
+        end-turn A input=A.2 ok tokens=7
+        end-turn A input=A.2 ok tokens=7
+        end A closed
+        budget
+        ",
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn a_class_that_a_budget_holds_back_keeps_nothing_warm() {
+    check(
+        "
+        agent a max=3 idle=60000
+        set-workspace max_tokens=10
+        worker w1 slots=9
+        accept A
+        start A can=all
+        turn A
+        end-turn A ok tokens=4
+        accept B
+        start B can=all
+        turn B
+        end-turn B ok tokens=6
+        accept C
+        end A closed
+        end B closed
+        ",
+        expect![[r#""#]],
+    );
+}

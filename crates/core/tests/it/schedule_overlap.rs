@@ -392,3 +392,19 @@ fn a_pause_drops_the_ticks_that_wait() {
         "#]],
     );
 }
+
+#[test]
+fn a_backfilled_tick_waits_before_a_later_one() {
+    check(
+        "
+        agent a
+        schedule S overlap=buffer_all
+        tick 100s
+        backfill S from=900 to=960
+        show S
+        reschedule S active=false
+        show S
+        ",
+        expect![[r#""#]],
+    );
+}

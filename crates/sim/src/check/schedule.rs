@@ -136,7 +136,10 @@ impl Schedules {
                 let rule = after.overlap;
                 return Err(format!("SCH-4: {id} ({rule}) made {} beside {other}", task.id));
             }
-            open.insert(task.id, task.queued_at);
+            // It may have been cancelled in the batch that made it.
+            if !task.state.is_terminal() && task.cancel_requested_at.is_none() {
+                open.insert(task.id, task.queued_at);
+            }
         }
         Ok(())
     }
