@@ -21,6 +21,7 @@ pub struct Schedules {
     missed: BTreeMap<ScheduleId, BTreeMap<u32, (i64, i64)>>,
     /// Tasks made by ticks that others wait for, and since when they are queued.
     open: BTreeMap<ScheduleId, BTreeMap<TaskId, Option<Timestamp>>>,
+    /// Those that will be looked at.
     pub active: BTreeSet<ScheduleId>,
 }
 
@@ -50,7 +51,7 @@ impl Schedules {
         }
         for change in changes {
             if let (before, Some(Row::Schedule(after))) = (change.before, change.after) {
-                match after.active {
+                match after.fire_at.is_some() {
                     true => self.active.insert(after.id),
                     false => self.active.remove(&after.id),
                 };
