@@ -47,7 +47,7 @@ mutants! {
     /// The store writes whatever the versions are.
     GuardsAreIgnored by "cap" | "lease" | "once" | "order" | "lost";
     /// The store says yes and writes nothing.
-    CommitIsDropped by "reply" | "lost" | "order";
+    CommitIsDropped by "reply" | "lost" | "order" | "once";
     /// The driver says yes before the store has.
     ReplyComesBeforeCommit by "reply";
     ReplyIsLost by "lost";
@@ -76,7 +76,7 @@ mutants! {
     WaiterIsForgotten by "cap";
     WaiterIsCountedTwice by "cap";
     RunIsOkWithoutATurn by "lost";
-    LeasesAreForgotten by "lost" | "lease";
+    LeasesAreForgotten by "lost" | "lease" | "turn";
     DueIsForgotten by "lost";
     /// No interrupt is kept.
     InterruptIsForgotten by "turn";

@@ -38,8 +38,7 @@ impl World {
 fn remedy(row: &Row) -> Option<Command> {
     match row {
         Row::Workspace(row) if row.paused || row.budget.is_some() => {
-            let update =
-                UpdateWorkspace { paused: Some(false), weight: None, budget: Some(None) };
+            let update = UpdateWorkspace { paused: Some(false), weight: None, budget: Some(None) };
             Some(Command::UpdateWorkspace { workspace: row.id, update: Box::new(update) })
         }
         Row::Agent(row)

@@ -139,7 +139,8 @@ impl World {
         }
         // Now and then minutes pass before somebody starts it again.
         let is_long = !self.is_shared() && self.habits.schedules && self.dice.chance(600);
-        let after = if is_long { self.dice.range(60_000, 150_000) } else { self.dice.range(1, 4_000) };
+        let after =
+            if is_long { self.dice.range(60_000, 150_000) } else { self.dice.range(1, 4_000) };
         self.at(after, Event::Restart(index));
     }
 

@@ -187,7 +187,10 @@ fn schedule(world: &mut World, client: usize, key: String) -> (Kind, Command) {
     match dice.below(10) {
         0..=2 => {
             let key = format!("now {key}");
-            (Kind::Keyed(key.clone()), Command::Trigger { workspace, id, idempotency_key: Some(key) })
+            (
+                Kind::Keyed(key.clone()),
+                Command::Trigger { workspace, id, idempotency_key: Some(key) },
+            )
         }
         3..=5 => {
             let from = now - dice.range(0, 300_000);
@@ -329,9 +332,9 @@ fn accept(dice: &mut Dice, key: String, habits: Habits) -> Command {
     let agent = (*dice.pick(&AGENTS)).to_owned();
     let policy = dice.chance(4_000).then(|| PolicyPatch {
         runtime_type: dice.chance(3_000).then(|| "runc".to_owned()),
-        resources: dice.chance(3_000).then(|| {
-            Map::from_iter([("cpu".to_owned(), (*dice.pick(&[500, 1_500])).into())])
-        }),
+        resources: dice
+            .chance(3_000)
+            .then(|| Map::from_iter([("cpu".to_owned(), (*dice.pick(&[500, 1_500])).into())])),
         retry: Some(RetryPatch {
             max_attempts: Some(dice.range(1, 6)),
             delay_ms: Some(*dice.pick(&[0, 0, 300, 3_000])),

@@ -56,7 +56,10 @@ impl Budgets {
                     let (tokens, turns) =
                         (tokens(after.usage) - before.0, after.turn_count as i64 - before.1);
                     if tokens < 0 || turns < 0 {
-                        return Err(format!("INV-BUDGET-1: {} has used less than before", after.id));
+                        return Err(format!(
+                            "INV-BUDGET-1: {} has used less than before",
+                            after.id
+                        ));
                     }
                     if (tokens, turns) != (0, 0) {
                         for of in [None, Some(after.agent_id)] {
@@ -167,21 +170,18 @@ fn standing(owner: Owner, changes: &[Change<'_>], disk: &Disk) -> Option<Budget>
         _ => None,
     };
     let change = changes.iter().find(|change| *change.key == key);
-    let is_moved = change
-        .is_some_and(|one| one.before.and_then(budget) != one.after.and_then(budget));
+    let is_moved =
+        change.is_some_and(|one| one.before.and_then(budget) != one.after.and_then(budget));
     disk.row(key).as_ref().and_then(budget).filter(|_| !is_moved)
 }
 
 /// Of an owner before the batch; true: the batch has begun it anew.
-fn account_before(
-    owner: Owner,
-    changes: &[Change<'_>],
-    disk: &Disk,
-) -> Option<(Account, bool)> {
+fn account_before(owner: Owner, changes: &[Change<'_>], disk: &Disk) -> Option<(Account, bool)> {
     let key = Key::Account(owner.0, owner.1);
     match changes.iter().find(|change| *change.key == key) {
         Some(Change { before: Some(Row::Account(before)), after, .. }) => {
-            let is_anew = !matches!(after, Some(Row::Account(after)) if after.since == before.since);
+            let is_anew =
+                !matches!(after, Some(Row::Account(after)) if after.since == before.since);
             Some((before.clone(), is_anew))
         }
         Some(_) => None,

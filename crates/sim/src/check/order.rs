@@ -137,7 +137,9 @@ impl Order {
                 return Err(format!("STR-1: {kept} of {count} chunks of {attempt} are stored"));
             }
         }
-        if self.day_is_over && let Some(task) = self.rested.first() {
+        if self.day_is_over
+            && let Some(task) = self.rested.first()
+        {
             return Err(format!("INV-KEEP-2: the stream of {task} is not forgotten"));
         }
         Ok(())

@@ -76,7 +76,10 @@ impl Schedules {
         let Missed { schedule_id, seq, from, to, count, .. } = after;
         let grows = match before {
             Some(Row::Missed(old)) => {
-                old.from == *from && old.to < *to && old.count < *count && old.reason == after.reason
+                old.from == *from
+                    && old.to < *to
+                    && old.count < *count
+                    && old.reason == after.reason
             }
             _ => *from <= *to && *count > 0,
         };
@@ -107,12 +110,14 @@ impl Schedules {
             return Err(format!("INV-SCHEDULE-2: {} was made and {id} stays as it was", task.id));
         };
         let cause = cause(task.id, batch);
-        *tally.entry(match cause {
-            Some("tick") => "tick fired",
-            Some("buffer") => "buffered tick fired",
-            Some("backfill") => "backfilled",
-            _ => "triggered",
-        }).or_default() += 1;
+        *tally
+            .entry(match cause {
+                Some("tick") => "tick fired",
+                Some("buffer") => "buffered tick fired",
+                Some("backfill") => "backfilled",
+                _ => "triggered",
+            })
+            .or_default() += 1;
         let prefix = format!("schedule:{id}:");
         let tick = task.idempotency_key.strip_prefix(&prefix);
         if let Some(tick) = tick.and_then(|text| text.parse::<i64>().ok()) {
@@ -128,9 +133,8 @@ impl Schedules {
         if !matches!(cause, Some("tick" | "buffer")) {
             return Ok(());
         }
-        let waits = |overlap| {
-            matches!(overlap, Overlap::Skip | Overlap::BufferOne | Overlap::BufferAll)
-        };
+        let waits =
+            |overlap| matches!(overlap, Overlap::Skip | Overlap::BufferOne | Overlap::BufferAll);
         let open = self.open.entry(id).or_default();
         if before.overlap == after.overlap && waits(after.overlap) {
             if let Some((other, _)) = open.first_key_value() {
