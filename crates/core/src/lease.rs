@@ -71,6 +71,9 @@ pub struct Lease {
     /// What it takes of its worker.
     #[serde(default, skip_serializing_if = "Resources::is_nothing")]
     pub resources: Resources,
+    /// A turn that the agent began by itself after its last one, until it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<InputId>,
     /// Turns that the agent has ended in this execution.
     #[serde(default)]
     pub ended_turns: u32,

@@ -7,18 +7,23 @@
 //! **Invariants** Each message begins with the name of the invariant that is broken; each checker
 //! is shown to fail by a mutant.
 
+pub mod budget;
 pub mod cap;
+pub mod health;
 pub mod inbox;
 pub mod input;
 pub mod lease;
 pub mod lost;
 pub mod once;
 pub mod order;
+pub mod pause;
+pub mod schedule;
 pub mod turn;
 
 use std::collections::BTreeMap;
 
 use hostler_core::batch::Batch;
+use hostler_core::capacity::Health;
 use hostler_core::command::Answer;
 use hostler_core::input as input_row;
 use hostler_core::key::{Key, Loaded, Row};
@@ -43,6 +48,10 @@ pub struct Check {
     pub input: input::Inputs,
     pub inbox: inbox::Inboxes,
     pub turn: turn::Turns,
+    pub schedule: schedule::Schedules,
+    pub budget: budget::Budgets,
+    pub health: health::Healths,
+    pub pause: pause::Pauses,
     /// When the world was healed.
     pub healed_at: Option<i64>,
 }
@@ -58,6 +67,18 @@ pub struct Change<'a> {
 pub type Verdict = Result<(), String>;
 
 impl Check {
+    /// Several servers write to the store.
+    pub fn set_shared(&mut self, is_shared: bool) {
+        self.cap.is_shared = is_shared;
+        self.budget.is_shared = is_shared;
+    }
+
+    pub fn set_now(&mut self, now: i64) {
+        self.turn.now = now;
+        self.health.now = now;
+        self.pause.now = now;
+    }
+
     pub fn fail(&mut self, checker: &'static str, text: String) {
         if self.broken.is_none() {
             self.broken = Some(format!("[{checker}] {text}"));
@@ -101,6 +122,14 @@ impl Check {
         self.hear("inbox", verdict);
         let verdict = self.turn.committed(&changes, disk);
         self.hear("turn", verdict);
+        let verdict = self.schedule.committed(&changes, batch, &mut self.tally);
+        self.hear("schedule", verdict);
+        let verdict = self.budget.committed(&changes, disk);
+        self.hear("budget", verdict);
+        let verdict = self.health.committed(&changes, disk);
+        self.hear("health", verdict);
+        let verdict = self.pause.committed(&changes);
+        self.hear("pause", verdict);
     }
 
     /// What was said of the workers' doings since the last event.
@@ -114,6 +143,8 @@ impl Check {
         if let Some(healed_at) = self.healed_at {
             let verdict = self.turn.listen(healed_at);
             self.hear("turn", verdict);
+            let verdict = self.health.listen(healed_at);
+            self.hear("health", verdict);
         }
     }
 
@@ -139,6 +170,17 @@ impl Check {
                 }
                 if before.parked.is_none() && after.parked == Some(task::Parked::Session) {
                     one("session busy");
+                }
+            }
+            (Some(Row::Instance(before)), Some(Row::Instance(after))) => {
+                match (before.status, after.status) {
+                    (Health::Healthy | Health::Warning, Health::Degraded) => one("degraded"),
+                    (Health::Degraded, Health::Healthy) => one("healed"),
+                    _ if before.probe_at.is_some() && after.probe_at.is_none() => one("probe"),
+                    _ => {}
+                }
+                if before.held_until.is_none() && after.held_until.is_some() {
+                    one("held by a budget");
                 }
             }
             (Some(Row::Lease(before)), Some(Row::Lease(after))) => {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use hostler_core::code::Code;
 use hostler_core::command::{Answer, Command};
 use hostler_core::engine::Refused;
-use hostler_core::id::{InputId, RunId, TaskId};
+use hostler_core::id::{InputId, RunId, ScheduleId, TaskId, WorkspaceId};
 
 use crate::dice::Dice;
 use crate::server::Asker;
@@ -31,6 +31,8 @@ pub struct Client {
     pub inputs: Vec<InputId>,
     /// Runs that it has seen.
     pub runs: Vec<RunId>,
+    pub schedules: Vec<ScheduleId>,
+    pub workspace: WorkspaceId,
 }
 
 /// A command that has no definite answer yet.
@@ -60,6 +62,8 @@ impl Client {
             tasks: Vec::new(),
             inputs: Vec::new(),
             runs: Vec::new(),
+            schedules: Vec::new(),
+            workspace: WorkspaceId::DEFAULT,
         }
     }
 }
@@ -71,16 +75,21 @@ impl World {
             return;
         }
         self.clients[index].acts_left -= 1;
-        // One server believes what it has read; a command for it has its place in the workload.
-        let chance = if self.disk.is_paused() { 2_500 } else { 200 };
-        if self.is_shared() && self.dice.chance(chance) {
-            self.toggle_pause();
-        }
         let (kind, command) = workload::next(self, index);
         if let (Kind::Keyed(key), Command::Submit { submit, .. }) = (&kind, &command)
             && let Some(run) = submit.expected_run_id
         {
             self.check.input.expected.insert(key.clone(), run);
+        }
+        self.order(index, kind, command);
+        let after = self.dice.range(20, 700);
+        self.at(after, Event::Act(index));
+    }
+
+    /// Begins a command of the client.
+    pub fn order(&mut self, index: usize, kind: Kind, command: Command) {
+        if let Command::ResetInstance { key, .. } = &command {
+            self.check.health.touched.insert(key.clone());
         }
         let client = &mut self.clients[index];
         client.last_op += 1;
@@ -88,16 +97,6 @@ impl World {
         self.say(format_args!("client {index} op {op} {}", workload::shown(&command)));
         self.clients[index].ops.insert(op, Op { command, kind, tries: 0, is_answered: false });
         self.send(index, op);
-        let after = self.dice.range(20, 700);
-        self.at(after, Event::Act(index));
-    }
-
-    /// An operator pauses the workspace, or lets it go on.
-    fn toggle_pause(&mut self) {
-        let paused = !self.disk.is_paused();
-        *self.check.tally.entry("paused or let go on").or_default() += 1;
-        self.disk.set_paused(paused);
-        self.say(format_args!("an operator writes paused: {paused}"));
     }
 
     /// Sends a command, once more if need be; the network may lose or double it.
@@ -162,7 +161,8 @@ impl World {
                 if self.model.accepted.contains_key(&key)
                     && (!self.is_shared() || rejection.code == Code::IdempotencyConflict)
                     && rejection.code != Code::AgentNotFound
-                    && rejection.code != Code::TaskNotFound =>
+                    && rejection.code != Code::TaskNotFound
+                    && rejection.code != Code::ScheduleNotFound =>
             {
                 let text = format!("the key {key} was accepted, then refused: {rejection:?}");
                 self.fail("once", text);
@@ -199,6 +199,12 @@ impl World {
                     client.tasks.push(accepted.task.id);
                 }
                 client.inputs.push(accepted.input.id);
+            }
+            Ok(Answer::Schedule(schedule)) => {
+                let known = &mut self.clients[index].schedules;
+                if !known.contains(&schedule.id) {
+                    known.push(schedule.id);
+                }
             }
             _ => {}
         }

@@ -78,6 +78,8 @@ struct Item {
     is_steer: bool,
     /// Its turn takes the worker down.
     kills: bool,
+    /// Its turn fails.
+    fails: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,7 @@ impl World {
         self.check.lease.open(index, attempt, session.clone(), self.now);
         let id = assignment.input.id;
         let kills = assignment.input.message.starts_with(workload::POISON);
+        let fails = assignment.input.message.starts_with(workload::BAD);
         let mut messages = Messages::default();
         messages.set(id, Standing::Given);
         let execution = Execution {
@@ -127,7 +130,7 @@ impl World {
             plan: plan::of_execution(&mut self.dice, self.mutant),
             has_begun: false,
             lead: None,
-            queue: VecDeque::from([Item { id, is_steer: false, kills }]),
+            queue: VecDeque::from([Item { id, is_steer: false, kills, fails }]),
             messages,
             interrupt: None,
             to_return: VecDeque::new(),

@@ -3,7 +3,7 @@
 //! **What** A second driver of the engine, in a world that a seed decides: servers over one store,
 //! workers, clients, a network and a clock, all in one thread and all of them faulty. Read it in
 //! this order: `world`, `fault`, `disk`, `server`, `network`, `worker`, `execution`, `client`,
-//! `workload`, `model`, `check`, `mutant`.
+//! `workload`, `person`, `model`, `check`, `mutant`.
 //!
 //! **Invariants** The same seed gives the same log, line by line. Each checker cites the invariant
 //! of `core` that it guards, and each is shown to fail by a [`mutant`].
@@ -26,6 +26,7 @@ pub mod log;
 pub mod model;
 pub mod mutant;
 pub mod network;
+pub mod person;
 pub mod runner;
 pub mod server;
 pub mod worker;

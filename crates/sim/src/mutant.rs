@@ -20,6 +20,7 @@ use hostler_core::key::{Key, Loaded, Row};
 use hostler_core::run;
 use hostler_core::stream::Body;
 use hostler_core::task;
+use hostler_core::time::Span;
 use hostler_store::memory::Memory;
 
 use crate::dice::Dice;
@@ -46,7 +47,7 @@ mutants! {
     /// The store writes whatever the versions are.
     GuardsAreIgnored by "cap" | "lease" | "once" | "order" | "lost";
     /// The store says yes and writes nothing.
-    CommitIsDropped by "reply" | "lost" | "order";
+    CommitIsDropped by "reply" | "lost" | "order" | "once";
     /// The driver says yes before the store has.
     ReplyComesBeforeCommit by "reply";
     ReplyIsLost by "lost";
@@ -75,7 +76,7 @@ mutants! {
     WaiterIsForgotten by "cap";
     WaiterIsCountedTwice by "cap";
     RunIsOkWithoutATurn by "lost";
-    LeasesAreForgotten by "lost" | "lease";
+    LeasesAreForgotten by "lost" | "lease" | "turn";
     DueIsForgotten by "lost";
     /// No interrupt is kept.
     InterruptIsForgotten by "turn";
@@ -107,6 +108,25 @@ mutants! {
     EvictionIsForgotten by "cap";
     /// A task whose process waits for input is called running.
     WaitingIsCalledRunning by "turn" | "lost";
+    /// The keys that ticks fire under are forgotten.
+    TickFiresTwice by "schedule" | "once";
+    /// A schedule goes on by two ticks.
+    TickIsForgotten by "schedule";
+    /// A schedule forgets its open tasks.
+    OverlapIsIgnored by "schedule";
+    ScheduleIsNotAdvanced by "schedule";
+    BudgetIsNotCharged by "budget";
+    BudgetHoldIsForgotten by "health";
+    FailureIsNotCounted by "health";
+    /// Classes that were held back are not found when their time has come.
+    ProbeIsForgotten by "health" | "lost";
+    PauseIsIgnored by "pause";
+    ReservedDrifts by "cap";
+    ReadyCountDrifts by "cap";
+    TrimLeavesNoGap by "order";
+    TrimGoesTooFar by "order";
+    /// Tasks that have rested long enough are not found.
+    RestedIsForgotten by "order" | "lost";
 }
 
 impl Mutant {
@@ -169,6 +189,9 @@ impl Mutant {
                 {
                     task.inbox.rotate_left(1);
                 }
+                (Mutant::PauseIsIgnored, Some((_, Row::Workspace(workspace)))) => {
+                    workspace.paused = false;
+                }
                 (Mutant::OldLeaseIsBelieved, row @ None) => {
                     let old = kept.iter().find(|(old, _)| old == key);
                     *row = old.and_then(|(_, row)| row.clone());
@@ -197,7 +220,11 @@ impl Mutant {
             (Mutant::DueIsForgotten, Found::Due { due, .. }) => {
                 due.retain(|one| !matches!(one, Due::Task(_)));
             }
-            (Mutant::CapIsIgnored, Found::Ready(ready)) => {
+            (Mutant::ProbeIsForgotten, Found::Due { due, .. }) => {
+                due.retain(|one| !matches!(one, Due::Instance(_)));
+            }
+            (Mutant::RestedIsForgotten, Found::Rested(tasks)) => tasks.clear(),
+            (Mutant::CapIsIgnored | Mutant::PauseIsIgnored, Found::Ready(ready)) => {
                 let Find::Ready { limit, .. } = find else { return };
                 let found: BTreeSet<TaskId> = ready.candidates.iter().map(|one| one.task).collect();
                 memory.each(|_, _, row| match row {
@@ -229,6 +256,15 @@ impl Mutant {
             Mutant::AppendIsDropped | Mutant::AppendIsDoubled => self.spoil_appends(batch),
             Mutant::SnapshotIsDropped if count.is_multiple_of(5) => {
                 batch.writes.retain(|write| !matches!(write.key, Key::Snapshot(..)));
+            }
+            Mutant::TickFiresTwice => batch.writes.retain(|write| match &write.key {
+                Key::Receipt(_, _, key) => !key.starts_with("schedule:"),
+                _ => true,
+            }),
+            Mutant::TrimGoesTooFar => {
+                for trim in &mut batch.trims {
+                    trim.to_seq = trim.to_seq.saturating_add(3);
+                }
             }
             Mutant::ReceiptIsDropped => {
                 batch.writes.retain(|write| !matches!(write.key, Key::Receipt(..)));
@@ -335,6 +371,37 @@ impl Mutant {
                 if task.state == task::State::Waiting =>
             {
                 task.state = task::State::Running;
+            }
+            (Mutant::TickIsForgotten, Row::Schedule(schedule)) => {
+                if let (Some(Row::Schedule(before)), Some(next)) = (before, schedule.next_run_at)
+                    && before.next_run_at.is_some_and(|old| old < next)
+                {
+                    schedule.next_run_at = Some(next + Span::seconds(60));
+                }
+            }
+            (Mutant::OverlapIsIgnored, Row::Schedule(schedule)) => schedule.open_tasks.clear(),
+            (Mutant::ScheduleIsNotAdvanced, Row::Schedule(schedule)) => {
+                if let Some(Row::Schedule(before)) = before
+                    && before.active
+                    && schedule.active
+                {
+                    schedule.next_run_at = before.next_run_at;
+                }
+            }
+            (Mutant::BudgetIsNotCharged, Row::Account(account)) => {
+                if let Some(Row::Account(before)) = before
+                    && before.since == account.since
+                {
+                    account.clone_from(before);
+                }
+            }
+            (Mutant::BudgetHoldIsForgotten, Row::Instance(instance)) => instance.held_until = None,
+            (Mutant::FailureIsNotCounted, Row::Instance(instance)) => {
+                instance.failed_attempts = 0;
+            }
+            (Mutant::ReservedDrifts, Row::Worker(worker)) => worker.reserved.cpu_millis += 1,
+            (Mutant::ReadyCountDrifts, Row::Instance(instance)) if count.is_multiple_of(5) => {
+                instance.ready[0] += 1;
             }
             (Mutant::LiveRunIsForgotten, Row::Session(session)) => session.live_run = None,
             (Mutant::TermStands, Row::Session(session)) => session.term = session.term.min(1),

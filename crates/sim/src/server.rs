@@ -83,6 +83,11 @@ impl Server {
         }
     }
 
+    /// It will be there again.
+    pub fn is_away(&self) -> bool {
+        self.engine.is_none() && !self.retired
+    }
+
     /// It owes nobody an answer.
     pub fn is_idle(&self) -> bool {
         self.engine.is_none() || self.asked.is_empty()
@@ -105,10 +110,12 @@ impl World {
         };
         let seed = self.dice.bits();
         let is_shared = self.is_shared();
+        let retention = self.retention;
         let server = &mut self.servers[index];
         server.forget();
         server.skew = START + skew;
-        let engine = Engine::new(Config::default(), Timestamp(self.now + server.skew), seed);
+        let config = Config { retention, ..Config::default() };
+        let engine = Engine::new(config, Timestamp(self.now + server.skew), seed);
         server.engine = Some(if is_shared { engine.on_shared_store() } else { engine });
         self.say(format_args!("server {index} starts, its clock {skew} ms off"));
         self.drain(index);
@@ -130,8 +137,17 @@ impl World {
         for link in links {
             self.cut(link);
         }
-        let after = self.dice.range(1, 4_000);
+        // Now and then minutes pass before somebody starts it again.
+        let is_long = !self.is_shared() && self.habits.schedules && self.dice.chance(600);
+        let after =
+            if is_long { self.dice.range(60_000, 150_000) } else { self.dice.range(1, 4_000) };
         self.at(after, Event::Restart(index));
+    }
+
+    /// Its clock goes on by so much at once.
+    pub fn skip(&mut self, index: usize, span: i64) {
+        self.servers[index].skew += span;
+        self.input(index, Input::Tick);
     }
 
     pub fn zombie(&mut self, batch: &Batch) {

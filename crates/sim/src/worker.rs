@@ -23,6 +23,7 @@ use crate::dice::Dice;
 use crate::execution::Execution;
 use crate::mutant::Mutant;
 use crate::network::{Down, HELLO_MAX, Up};
+use crate::workload;
 use crate::world::{Event, World};
 
 /// How often a worker looks at its clock.
@@ -70,10 +71,18 @@ impl Worker {
     pub fn new(index: usize, dice: &mut Dice) -> Self {
         let both = ["gvisor", "runc"].map(str::to_owned).to_vec();
         let runtimes = match index {
-            0 => both,
+            0 => both.clone(),
             _ => dice.pick(&[both.clone(), both[..1].to_vec(), both[1..].to_vec()]).clone(),
         };
-        let offer = Offer { runtimes, runners: vec!["scripted".to_owned()], ..Offer::default() };
+        // The first one lives and can do everything; the second may be the only one of its pool.
+        let has_pool = index == 1 && dice.chance(4_000);
+        let offer = Offer {
+            pool: if has_pool { workload::POOL.to_owned() } else { String::new() },
+            runtimes: if has_pool { both } else { runtimes },
+            runners: vec!["scripted".to_owned()],
+            cpu_millis: *dice.pick(&[0, 2_000, 4_000]),
+            ..Offer::default()
+        };
         Worker {
             index,
             id: WorkerId(format!("w{index}")),
@@ -104,6 +113,10 @@ impl Worker {
             inputs: one.messages.held(),
         });
         held.collect()
+    }
+
+    pub fn has_pool(&self) -> bool {
+        !self.offer.pool.is_empty()
     }
 
     fn free(&self) -> u64 {

@@ -13,6 +13,7 @@ use hostler_core::batch::Batch;
 use hostler_core::command::Answer;
 use hostler_core::engine::{Link, Refused};
 use hostler_core::id::AttemptId;
+use hostler_core::retention::Retention;
 
 use crate::check::Check;
 use crate::client::Client;
@@ -25,9 +26,12 @@ use crate::mutant::Mutant;
 use crate::network::{Connection, Down, Up};
 use crate::server::Server;
 use crate::worker::Worker;
+use crate::workload::Habits;
 
 /// True time at the start of every world: a date, so that ids and timestamps look like such.
-pub const START: i64 = 1_760_000_000_000;
+///
+/// Ten seconds before a minute, so that schedules have a tick in most worlds.
+pub const START: i64 = 1_760_000_030_000;
 /// How long a healed world may take to come to rest: a dead worker and server with clocks apart,
 /// attempts with delays, processes that are kept on a worker with one place, and every client's
 /// retries fit in several times over.
@@ -110,6 +114,10 @@ pub enum Event {
         attempt: AttemptId,
     },
     Heal,
+    /// A person looks after a healed world.
+    Tend,
+    /// A day and more goes by at once.
+    Day,
 }
 
 pub struct World {
@@ -125,12 +133,15 @@ pub struct World {
     pub model: Model,
     pub servers: Vec<Server>,
     pub workers: Vec<Worker>,
+    pub retention: Retention,
+    pub habits: Habits,
     pub clients: Vec<Client>,
     pub connections: BTreeMap<Link, Connection>,
     pub last_link: Link,
     queue: BTreeMap<(i64, u64), Event>,
     event_count: u64,
     steps_max: u64,
+    day_began: Option<i64>,
 }
 
 /// What became of one seed.
@@ -166,12 +177,15 @@ impl World {
             model: Model::default(),
             servers: Vec::new(),
             workers: Vec::new(),
+            retention: Retention::default(),
+            habits: Habits::default(),
             clients: Vec::new(),
             connections: BTreeMap::new(),
             last_link: 0,
             queue: BTreeMap::new(),
             event_count: 0,
             steps_max,
+            day_began: None,
             dice,
         };
         world.populate(server_count);
@@ -180,7 +194,19 @@ impl World {
 
     fn populate(&mut self, server_count: usize) {
         self.servers.resize_with(server_count, Server::down);
-        self.check.cap.is_shared = server_count > 1;
+        self.check.set_shared(server_count > 1);
+        self.habits = Habits::drawn(&mut self.dice);
+        if self.dice.chance(2_500) {
+            let days_after_rest = u32::from(self.dice.chance(5_000));
+            let records_max_per_task = self.dice.range(5, 25) as u64;
+            self.retention = Retention { records_max_per_task, days_after_rest };
+        }
+        self.check.order.retention = self.retention;
+        self.check.pause.tolerance = match (server_count, self.faults.slow) {
+            (1, _) => 0,
+            (_, 0) => 4_000,
+            _ => 40_000,
+        };
         for index in 0..server_count {
             self.restart(index);
         }
@@ -230,7 +256,11 @@ impl World {
         let mut heal_at = None;
         while let Some(((time, _), event)) = self.queue.pop_first() {
             self.now = time;
-            self.check.turn.now = time;
+            self.check.set_now(time);
+            // What a server was to do while it is away may be late by as much.
+            if self.healed && self.servers.iter().any(Server::is_away) {
+                self.check.healed_at = Some(time);
+            }
             steps += 1;
             if matches!(event, Event::Heal) {
                 heal_at = Some(time);
@@ -245,6 +275,9 @@ impl World {
                 continue;
             };
             if steps % 16 == 0 && self.is_at_rest() {
+                if self.check.broken.is_none() && self.awaits_a_day() {
+                    continue;
+                }
                 self.final_check();
                 break;
             }
@@ -293,6 +326,29 @@ impl World {
                 self.check.lease.close(worker, attempt, now);
             }
             Event::Heal => self.heal(),
+            Event::Tend => self.tend(),
+            Event::Day => self.day(),
+        }
+    }
+
+    /// A world that keeps streams for a day only is looked at once more when that is over.
+    fn awaits_a_day(&mut self) -> bool {
+        if self.retention.days_after_rest == 0 || self.retention == Retention::default() {
+            return false;
+        }
+        if self.day_began.is_none() {
+            self.final_check();
+            self.day_began = Some(self.now);
+            self.at(0, Event::Day);
+            return true;
+        }
+        !self.check.order.rested.is_empty()
+    }
+
+    fn day(&mut self) {
+        self.check.order.day_is_over = true;
+        for index in 0..self.servers.len() {
+            self.skip(index, 25 * 3_600_000);
         }
     }
 
@@ -301,9 +357,7 @@ impl World {
         self.say(format_args!("heal"));
         self.healed = true;
         self.faults = Faults::default();
-        if self.disk.is_paused() {
-            self.disk.set_paused(false);
-        }
+        self.plan_tending();
         for index in 0..self.servers.len() {
             let others_live = index > 0;
             if self.servers[index].engine.is_some() {
@@ -321,7 +375,8 @@ impl World {
             if index > 0 && self.workers[index].is_up && self.dice.chance(1_500) {
                 self.kill(index);
             }
-            if index > 0 && !self.workers[index].is_up && self.dice.chance(5_000) {
+            let is_needed = self.workers[index].has_pool();
+            if index > 0 && !is_needed && !self.workers[index].is_up && self.dice.chance(5_000) {
                 self.workers[index].retired = true;
             }
             self.workers[index].unreachable_until = 0;

@@ -52,18 +52,27 @@ fn worlds_get_to_where_it_is_interesting() {
     }
     let wanted = [
         "answered",
+        "backfilled",
+        "buffered tick fired",
         "collected",
+        "degraded",
+        "healed",
+        "held by a budget",
         "injected",
         "interrupted",
         "kept warm",
         "lost worker",
         "next turn",
         "poisoned",
+        "probe",
         "restarted",
         "session busy",
         "steer begins at the end",
         "steer is next turn",
         "steer returned",
+        "tick buffered",
+        "tick fired",
+        "tick missed",
         "withdrawn",
     ];
     let missing: Vec<_> = wanted.iter().filter(|name| !tally.contains_key(**name)).collect();

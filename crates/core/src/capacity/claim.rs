@@ -59,13 +59,13 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
     let found = instance.clone();
     instance.follow(&agent, &task.policy);
     if instance.room() == 0 {
-        txn.put_instance(instance);
-        return Ok(());
+        return txn.change_instance(instance);
     }
     let chosen = choose(txn, &agent, &instance)?;
     let (Some(chosen), true) = (chosen, budget::allows(txn, &task, &mut instance)?) else {
         if instance != found {
-            txn.put_instance(instance);
+            // One that a budget holds back keeps nothing warm (INV-CAP-3).
+            txn.change_instance(instance)?;
         }
         return budget::settle(txn, task);
     };
@@ -114,6 +114,7 @@ pub(crate) fn decide(txn: &mut Txn<'_>, task_id: TaskId) -> Decided<()> {
         idle_until: None,
         spent: Usage::default(),
         resources,
+        late: None,
         ended_turns: 0,
         next_chunk: 0,
     };

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
+use super::Usage;
 use super::{finish, idle};
+use crate::budget;
 use crate::engine::txn::{Decided, Txn, legal};
 use crate::engine::{Push, PushKind};
 use crate::id::InputId;
@@ -147,6 +149,7 @@ pub(crate) fn begun(txn: &mut Txn<'_>, lease: &mut Lease, id: InputId) -> Decide
 /// taken it, and its process ends.
 pub(crate) fn begun_late(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Decided<Verdict> {
     lease.steers.retain(|steer| *steer != id);
+    lease.late = Some(id);
     let input = txn.known(txn.input(id))?;
     submit::settle(txn, input, Outcome::Turn, None);
     let mut run = txn.known(txn.run(lease.run_id))?;
@@ -154,6 +157,19 @@ pub(crate) fn begun_late(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> De
     let at = Some((lease.run_id, Some(lease.attempt_id)));
     let payload = json!({ "input_id": id, "turn": run.turn_count });
     txn.event(lease.task_id, at, "turn_started", payload);
+    txn.put_run(run, None);
+    txn.put_lease(lease)?;
+    Ok(Verdict::Accepted)
+}
+
+/// Such a turn has ended. It decides nothing any more, but what it used is used (INV-BUDGET-1).
+pub(crate) fn ended_late(txn: &mut Txn<'_>, mut lease: Lease, used: Usage) -> Decided<Verdict> {
+    lease.late = None;
+    let mut run = txn.known(txn.run(lease.run_id))?;
+    run.usage.add(used);
+    let mut task = txn.known(txn.task(lease.task_id))?;
+    budget::charge(txn, &mut task, used)?;
+    txn.put_task(task)?;
     txn.put_run(run, None);
     txn.put_lease(lease)?;
     Ok(Verdict::Accepted)

@@ -274,6 +274,9 @@ fn turn_ended(txn: &mut Txn<'_>, mut lease: Lease, ended: &TurnEnded) -> Decided
             let run = txn.known(txn.run(lease.run_id))?;
             return Ok(Verdict::Next(Box::new(inbox::turn_of(txn, &run)?)));
         }
+        Turn::Ended(..) if lease.late == Some(ended.input_id) => {
+            return live::ended_late(txn, lease, ended.usage);
+        }
         // Or a steer made the turn after it, and that one has ended too.
         Turn::Idle(..) | Turn::Ended(..) if is_past(txn, &lease, ended.input_id)? => {
             return Ok(Verdict::Accepted);

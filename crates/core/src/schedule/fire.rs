@@ -163,7 +163,9 @@ pub(crate) fn buffer(
     if buffered.len() >= room {
         return Err(if room > 1 { missed::BUFFER_FULL } else { missed::OVERLAP });
     }
-    buffered.push(tick);
+    // A backfill may come with one that is older.
+    let place = buffered.partition_point(|waits| *waits < tick);
+    buffered.insert(place, tick);
     Ok(())
 }
 

@@ -367,3 +367,119 @@ fn a_warm_process_takes_no_turn_that_another_task_has_spent_the_budget_of() {
         "#]],
     );
 }
+
+/// A steer that the agent had begun when its server said that no turn follows.
+#[test]
+fn a_turn_that_began_late_is_charged_once() {
+    check(
+        "
+        agent a
+        set-workspace max_tokens=100
+        worker w1
+        accept A
+        start A can=all
+        turn A
+        input A mode=steer
+        end-turn A error tokens=3
+        turn A input=A.2
+        end-turn A input=A.2 ok tokens=7
+        end-turn A input=A.2 ok tokens=7
+        end A closed
+        budget
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > set-workspace max_tokens=100
+              workspace default is 1, paused false, weight 1
+            > worker w1
+              welcome
+            > accept A
+              A is queued, A.1 queued
+              w1 <- assign A/1#1 term 1 input A.1
+            > start A can=all
+              accepted
+            > turn A
+              accepted
+            > input A mode=steer
+              A is running, A.2 direct
+              w1 <- steer A.2 "more" for A/1#1
+            > end-turn A error tokens=3
+              close
+            > turn A input=A.2
+              accepted
+            > end-turn A input=A.2 ok tokens=7
+              accepted
+            > end-turn A input=A.2 ok tokens=7
+              accepted
+            > end A closed
+              accepted
+            > budget
+              spent Usage { input_tokens: 0, output_tokens: 10, cache_read_tokens: 0, cache_write_tokens: 0, cost_micro_usd: 0 }, turns 2
+            =
+              A error "it is error" | A.1 turn | A.2 turn
+                A/1 error agent | #1 error on w1 agent | turns 2 snapshots 3
+        "#]],
+    );
+}
+
+#[test]
+fn a_class_that_a_budget_holds_back_keeps_nothing_warm() {
+    check(
+        "
+        agent a max=3 idle=60000
+        set-workspace max_tokens=10
+        worker w1 slots=9
+        accept A
+        start A can=all
+        turn A
+        end-turn A ok tokens=4
+        accept B
+        start B can=all
+        turn B
+        end-turn B ok tokens=6
+        accept C
+        end A closed
+        end B closed
+        ",
+        expect![[r#"
+            > agent a max=3 idle=60000
+              agent a active true max Some(3)
+            > set-workspace max_tokens=10
+              workspace default is 1, paused false, weight 1
+            > worker w1 slots=9
+              welcome
+            > accept A
+              A is queued, A.1 queued
+              w1 <- assign A/1#1 term 1 input A.1
+            > start A can=all
+              accepted
+            > turn A
+              accepted
+            > end-turn A ok tokens=4
+              wait
+            > accept B
+              B is queued, B.1 queued
+              w1 <- assign B/1#1 term 1 input B.1
+            > start B can=all
+              accepted
+            > turn B
+              accepted
+            > end-turn B ok tokens=6
+              close
+            > accept C
+              C is queued, C.1 queued
+              w1 <- close A/1#1
+            > end A closed
+              accepted
+            > end B closed
+              accepted
+            =
+              A done | A.1 turn
+                A/1 ok | #1 ok on w1 | turns 1 snapshots 3
+              B done | B.1 turn
+                B/1 ok | #1 ok on w1 | turns 1 snapshots 3
+              C queued | C.1 waiting
+        "#]],
+    );
+}

@@ -392,3 +392,37 @@ fn a_pause_drops_the_ticks_that_wait() {
         "#]],
     );
 }
+
+#[test]
+fn a_backfilled_tick_waits_before_a_later_one() {
+    check(
+        "
+        agent a
+        schedule S overlap=buffer_all
+        tick 100s
+        backfill S from=900 to=960
+        show S
+        reschedule S active=false
+        show S
+        ",
+        expect![[r#"
+            > agent a
+              agent a active true max None
+            > schedule S overlap=buffer_all
+              S is next at 1020
+            > tick 100s
+              S-1 is made at 1020, tick 1020
+            > backfill S from=900 to=960
+              900 buffered, 960 buffered
+            > show S
+              S is next at 1140 | fired 1 missed 0 failures 0 | open [S-1] buffered [900 960 1080]
+            > reschedule S active=false
+              S is paused
+            > show S
+              S is paused | fired 1 missed 3 failures 0 | open [S-1] buffered []
+              missed 3 from 900 to 1080: paused
+            =
+              S-1 queued | S-1.1 waiting
+        "#]],
+    );
+}

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hostler_core::id::{AttemptId, WorkspaceId};
+use hostler_core::id::{AttemptId, WorkerId, WorkspaceId};
 use hostler_core::key::{Key, Row};
-use hostler_core::lease::{self, Lease, Turn};
+use hostler_core::lease::{self, Lease, Resources, Turn};
 use hostler_core::session::{Session, SessionId};
-use hostler_core::task::{Parked, State, Task};
+use hostler_core::task::{Parked, Priority, State, Task};
 
 use super::{Change, Verdict};
 use crate::disk::Disk;
@@ -18,6 +18,10 @@ pub struct Caps {
     /// By instance: leases whose processes are about to end.
     closing: BTreeMap<String, i64>,
     idle: BTreeMap<String, BTreeSet<AttemptId>>,
+    /// By instance: ready tasks by priority.
+    ready_by: BTreeMap<String, [i64; Priority::ALL.len()]>,
+    /// By worker: what its leases take.
+    reserved: BTreeMap<WorkerId, Resources>,
     waiters: BTreeMap<(WorkspaceId, SessionId), i64>,
     /// By session: tasks that may be found by the search for ready work.
     ready: BTreeMap<(WorkspaceId, SessionId), i64>,
@@ -29,6 +33,7 @@ impl Caps {
     pub fn committed(&mut self, changes: &[Change<'_>], disk: &Disk) -> Verdict {
         let mut touched: BTreeSet<&str> = BTreeSet::new();
         let mut claimed: BTreeSet<&str> = BTreeSet::new();
+        let mut workers: BTreeSet<&WorkerId> = BTreeSet::new();
         let mut sessions: BTreeSet<(WorkspaceId, &SessionId)> = BTreeSet::new();
         for change in changes {
             for (row, sign) in [(change.before, -1), (change.after, 1)] {
@@ -43,6 +48,8 @@ impl Caps {
                         counts[place(lease.state)] += sign;
                         counts[5] += if lease.is_idle() { sign } else { 0 };
                         self.note_idle(lease, sign);
+                        self.reserve(lease, sign)?;
+                        workers.insert(&lease.worker_id);
                         touched.insert(&lease.instance_key);
                         sessions.insert((lease.workspace_id, &lease.session_id));
                         if change.before.is_none() {
@@ -52,6 +59,7 @@ impl Caps {
                     Some(Row::Instance(instance)) => {
                         touched.insert(&instance.key);
                     }
+                    Some(Row::Worker(worker)) => drop(workers.insert(&worker.id)),
                     Some(Row::Session(session)) => {
                         sessions.insert((session.workspace_id, &session.id));
                     }
@@ -59,6 +67,7 @@ impl Caps {
                 }
             }
         }
+        workers.into_iter().try_for_each(|worker| self.reserved_is(worker, disk))?;
         for key in touched {
             // The claims of a batch may come before another command of it makes the cap smaller.
             let caps = changes.iter().filter_map(|change| match change.before {
@@ -93,6 +102,26 @@ impl Caps {
         Ok(())
     }
 
+    fn reserve(&mut self, lease: &Lease, sign: i64) -> Verdict {
+        let reserved = self.reserved.entry(lease.worker_id.clone()).or_default();
+        if sign < 0 && lease.resources.exceeds(*reserved) {
+            return Err(format!("INV-WORKER-3: {} gives back too much", lease.attempt_id));
+        }
+        *reserved = match sign {
+            1 => reserved.plus(lease.resources),
+            _ => reserved.minus(lease.resources),
+        };
+        Ok(())
+    }
+
+    /// INV-WORKER-3.
+    fn reserved_is(&self, id: &WorkerId, disk: &Disk) -> Verdict {
+        let Some(Row::Worker(worker)) = disk.row(Key::Worker(id.clone())) else { return Ok(()) };
+        let (told, counted) = (worker.reserved, self.reserved.get(id).copied().unwrap_or_default());
+        let text = || format!("INV-WORKER-3: {id} has reserved {told:?}, its leases {counted:?}");
+        (told == counted).then_some(()).ok_or_else(text)
+    }
+
     fn note_idle(&mut self, lease: &Lease, sign: i64) {
         let key = &lease.instance_key;
         let is_closing =
@@ -110,6 +139,8 @@ impl Caps {
         if task.is_ready() {
             let session = (task.workspace_id, task.session_id.clone());
             *self.ready.entry(session).or_default() += sign;
+            let by = self.ready_by.entry(task.instance_key.clone()).or_default();
+            by[task.priority as usize] += sign;
         }
         if task.state == State::Queued {
             counts[0] += sign;
@@ -134,6 +165,11 @@ impl Caps {
                  are {told:?}; its rows are {counted:?}"
             ));
         }
+        let ready = self.ready_by.get(key).copied().unwrap_or_default();
+        if row.ready.map(i64::from) != ready {
+            let told = row.ready;
+            return Err(format!("INV-CAP-2: {key} says that {told:?} are ready, not {ready:?}"));
+        }
         let taken = counted[2] + counted[3] + counted[4];
         let allowed = claimed_under.map(|before| before.max(row.concurrency));
         if let Some(allowed) = allowed.filter(|allowed| taken > i64::from(*allowed)) {
@@ -144,7 +180,12 @@ impl Caps {
         let mut idle = self.idle.get(key).into_iter().flatten();
         match idle.find(|attempt| is_kept(**attempt, disk)) {
             Some(attempt) if waits && closing == 0 => {
-                Err(format!("INV-CAP-3: {attempt} is kept warm while {key} has work and no room"))
+                let (health, probe, held) = (row.status, row.probe_at, row.held_until);
+                Err(format!(
+                    "INV-CAP-3: {attempt} is kept warm while {key} has work and no room: it is \
+                     {health}, {probe:?}, {held:?}, counts {counted:?} of {}",
+                    row.concurrency
+                ))
             }
             _ => Ok(()),
         }

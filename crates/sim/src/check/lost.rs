@@ -7,6 +7,7 @@ use hostler_core::id::{InputId, TaskId};
 use hostler_core::input;
 use hostler_core::key::{Key, Row};
 use hostler_core::run;
+use hostler_core::schedule::Schedule;
 use hostler_core::task::{self, Task};
 
 use super::{Change, Verdict};
@@ -83,6 +84,7 @@ impl World {
             && self.check.lease.lease_count() == 0
             && !self.check.lease.is_anybody_working()
             && self.servers.iter().all(crate::server::Server::is_idle)
+            && self.check.schedule.active.is_empty()
     }
 
     /// A healed world did not come to rest: says what hangs.
@@ -96,6 +98,15 @@ impl World {
                 text += &format!("; the task {id} of {session} is {state} {parked:?}");
             }
         }
+        self.disk.memory.each(|_, _, row| match row {
+            Row::Workspace(row) if row.paused => text += &format!("; {} is paused", row.key),
+            Row::Instance(row) if row.queued > 0 => {
+                let (key, status, needs) = (&row.key, row.status, &row.needs);
+                let (probe, held) = (row.probe_at, row.held_until);
+                text += &format!("; {key} is {status}, {probe:?}, {held:?}, {needs:?}");
+            }
+            _ => {}
+        });
         let waiting: usize = self.servers.iter().map(|server| server.asked.len()).sum();
         text += &format!("; servers owe {waiting} replies");
         text += &format!("; {} leases are left", self.check.lease.lease_count());
@@ -110,6 +121,9 @@ impl World {
         }
         if let Err(text) = self.check.order.at_rest(&self.disk) {
             self.fail("order", text);
+        }
+        if let Err(text) = self.check.budget.at_rest(&self.disk) {
+            self.fail("budget", text);
         }
     }
 
@@ -139,6 +153,7 @@ impl World {
 
     fn rows_at_rest(&self) -> Verdict {
         let mut verdict = Ok(());
+        let mut schedules = Vec::new();
         self.disk.memory.each(|key, _, row| {
             let wrong = match row {
                 Row::Input(input) => self.input_at_rest(input),
@@ -150,6 +165,19 @@ impl World {
                 Row::Session(session) if session.live_run.is_some() || session.waiter_count > 0 => {
                     Some("a session is busy".to_owned())
                 }
+                Row::Instance(row)
+                    if row.queued + row.parked + row.taken() + row.idle > 0
+                        || row.ready.iter().any(|count| *count > 0) =>
+                {
+                    Some("an instance counts something".to_owned())
+                }
+                Row::Worker(row) if !row.reserved.is_nothing() => {
+                    Some("INV-WORKER-3: something is reserved".to_owned())
+                }
+                Row::Schedule(row) => {
+                    schedules.push((**row).clone());
+                    None
+                }
                 _ => None,
             };
             if let Some(wrong) = wrong
@@ -158,7 +186,24 @@ impl World {
                 verdict = Err(format!("{wrong}: {key:?}"));
             }
         });
-        verdict
+        verdict?;
+        match schedules.iter().find_map(|row| self.schedule_at_rest(row)) {
+            Some(wrong) => Err(wrong),
+            None => Ok(()),
+        }
+    }
+
+    /// What it waits for waits for an answer, and nothing else waits.
+    fn schedule_at_rest(&self, schedule: &Schedule) -> Option<String> {
+        let waits = |id: &TaskId| match self.disk.row(Key::Task(*id)) {
+            Some(Row::Task(task)) => task.state == task::State::Waiting,
+            _ => false,
+        };
+        if !schedule.open_tasks.iter().all(waits) {
+            return Some("SCH-4: a schedule waits for a task that rests".to_owned());
+        }
+        (schedule.open_tasks.is_empty() && !schedule.buffered.is_empty())
+            .then(|| "SCH-4: a tick waits for nothing".to_owned())
     }
 
     /// INV-INPUT-1 at rest; what counts as delivered did reach an agent.

@@ -1,12 +1,14 @@
 //! What is written stays written, in its order: terminal runs, snapshots, streams, log chunks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hostler_core::batch::Batch;
-use hostler_core::id::{AttemptId, RunId};
+use hostler_core::id::{AttemptId, RunId, TaskId};
 use hostler_core::key::{Key, Row};
+use hostler_core::retention::Retention;
 use hostler_core::run::{Run, Snapshot};
-use hostler_core::stream::{Body, Record};
+use hostler_core::stream::{Body, Record, Trim};
+use hostler_store::query::Sequenced;
 
 use super::{Change, Verdict};
 use crate::disk::Disk;
@@ -17,6 +19,13 @@ pub struct Order {
     logs: BTreeMap<AttemptId, (u64, u64)>,
     /// Chunks of executions whose end was accepted.
     ended: BTreeMap<AttemptId, u64>,
+    /// How long the stream of a task has ever been, and how much of it was to go.
+    lengths: BTreeMap<TaskId, (u64, u64)>,
+    /// Tasks that rest and still have their streams.
+    pub rested: BTreeSet<TaskId>,
+    /// What rests may be forgotten.
+    pub day_is_over: bool,
+    pub retention: Retention,
 }
 
 impl Order {
@@ -59,9 +68,36 @@ impl Order {
                 _ => {}
             }
         }
+        for change in changes {
+            if let Some(Row::Task(task)) = change.after {
+                match task.rested_at {
+                    Some(_) => self.rested.insert(task.id),
+                    None => self.rested.remove(&task.id),
+                };
+                if task.rested_at.is_some() && !task.state.is_terminal() {
+                    return Err(format!("INV-KEEP-2: {} rests and is {}", task.id, task.state));
+                }
+            }
+        }
         for append in &batch.appends {
+            let length = self.lengths.entry(append.task_id).or_default();
+            length.0 += append.records.iter().map(Record::width).sum::<u64>();
             append.records.iter().try_for_each(|record| self.log(record))?;
         }
+        batch.trims.iter().try_for_each(|trim| self.trim(trim))
+    }
+
+    /// INV-KEEP-1: no more goes than is too much.
+    fn trim(&mut self, trim: &Trim) -> Verdict {
+        let (length, gone) = self.lengths.entry(trim.task_id).or_default();
+        let is_forgotten = self.day_is_over && self.rested.contains(&trim.task_id);
+        let kept = length.saturating_sub(trim.to_seq);
+        // What another server has removed just before is not removed once more.
+        let removes = trim.to_seq.min(*length) > *gone;
+        if removes && kept < self.retention.records_max_per_task && !is_forgotten {
+            return Err(format!("INV-KEEP-1: {kept} records of {} are left", trim.task_id));
+        }
+        *gone = trim.to_seq.min(*length).max(*gone);
         Ok(())
     }
 
@@ -81,35 +117,57 @@ impl Order {
         follows.then_some(()).ok_or(format!("STR-1: the log of {attempt} goes on with {place:?}"))
     }
 
-    /// INV-STREAM-1 and the logs of ended executions, at rest.
+    /// INV-STREAM-1, INV-STREAM-2 and the logs of ended executions, at rest.
     pub fn at_rest(&self, disk: &Disk) -> Verdict {
         let mut verdict = Ok(());
-        disk.memory.each_stream(|task, records| {
-            let mut seqs = records.iter().map(|record| record.seq);
-            let is_gapless = (1..).zip(&mut seqs).all(|(wanted, seq)| wanted == seq);
-            if !is_gapless && verdict.is_ok() {
-                verdict = Err(format!("INV-STREAM-1: the stream of {task} has a hole"));
-            }
+        let mut seen = 0;
+        disk.each_stream(|task, records| {
+            seen += 1;
+            let wrong = self.stream(task, records);
+            verdict = std::mem::replace(&mut verdict, Ok(())).and(wrong);
         });
         verdict?;
-        let mut stored: BTreeMap<AttemptId, u64> = BTreeMap::new();
-        disk.memory.each_stream(|_, records| {
-            for record in records {
-                if let (Body::Log { data, .. }, Some(attempt)) =
-                    (&record.record.body, record.record.attempt_id)
-                {
-                    let number = data.split(' ').nth(1).and_then(|word| word.parse().ok());
-                    stored.insert(attempt, number.unwrap_or(0) + 1);
-                }
-            }
-        });
+        let stored = self.lengths.values().filter(|(length, _)| *length > 0).count();
+        if seen != stored {
+            return Err(format!("INV-STREAM-1: {seen} of {stored} streams are there"));
+        }
         for (attempt, count) in &self.ended {
-            let kept = stored.get(attempt).copied().unwrap_or(0);
+            let kept = self.stored_chunks(*attempt);
             if kept != *count {
                 return Err(format!("STR-1: {kept} of {count} chunks of {attempt} are stored"));
             }
         }
+        if self.day_is_over
+            && let Some(task) = self.rested.first()
+        {
+            return Err(format!("INV-KEEP-2: the stream of {task} is not forgotten"));
+        }
         Ok(())
+    }
+
+    /// A gap for what is gone, and then every number.
+    fn stream(&self, task: TaskId, records: &[Sequenced]) -> Verdict {
+        let (length, gone) = self.lengths.get(&task).copied().unwrap_or_default();
+        let mut wanted = 1;
+        for (place, one) in records.iter().enumerate() {
+            let is_gap = matches!(one.record.body, Body::Gap { .. });
+            let is_right = match one.record.body {
+                Body::Gap { from_seq, to_seq } => (from_seq, to_seq) == (1, gone),
+                Body::Log { .. } | Body::Event { .. } => place > 0 || gone == 0,
+            };
+            if one.seq != wanted || !is_right || (is_gap && place > 0) {
+                return Err(format!(
+                    "INV-STREAM-1, INV-STREAM-2: {task} lost {gone} of {length} records and has \
+                     {:?} at {place}",
+                    one.record.body
+                ));
+            }
+            wanted += one.record.width();
+        }
+        match wanted == length + 1 {
+            true => Ok(()),
+            false => Err(format!("INV-STREAM-1: {task} has {wanted} of {length} records")),
+        }
     }
 }
 

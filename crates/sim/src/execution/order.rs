@@ -44,9 +44,10 @@ impl World {
             }
             Some(Standing::Returned) | None => {
                 let kills = input.message.starts_with(workload::POISON);
-                self.put_in(index, attempt, Item { id, is_steer: false, kills });
+                let fails = input.message.starts_with(workload::BAD);
+                self.put_in(index, attempt, Item { id, is_steer: false, kills, fails });
                 if self.mutant == Some(Mutant::InputIsGivenTwice) && self.dice.chance(2_000) {
-                    self.put_in(index, attempt, Item { id, is_steer: false, kills });
+                    self.put_in(index, attempt, Item { id, is_steer: false, kills, fails });
                 }
             }
         }
@@ -59,7 +60,7 @@ impl World {
         if execution.messages.standing(id).is_some() && !is_spoiled {
             return;
         }
-        let item = Item { id, is_steer: true, kills: false };
+        let item = Item { id, is_steer: true, kills: false, fails: false };
         if self.dice.chance(500) {
             self.give_up(index, attempt, &item);
         } else {

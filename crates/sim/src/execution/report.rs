@@ -77,6 +77,9 @@ impl World {
         let worker = &mut self.workers[index];
         let Some(execution) = worker.executions.get(&attempt) else { return };
         worker.last_report += 1;
+        if let What::TurnEnded(ended) = &what {
+            self.check.budget.ended(attempt, ended.input_id, ended.usage.input_tokens);
+        }
         let number = worker.last_report;
         let event = Happened { attempt_id: attempt, term: execution.term, what };
         worker.reports.push_back((number, event.clone()));
@@ -125,7 +128,12 @@ impl World {
         let attempt = event.attempt_id;
         let Some(execution) = self.workers[index].executions.get_mut(&attempt) else { return };
         match &event.what {
-            What::TurnEnded(ended) => execution.messages.settle(ended.input_id),
+            What::TurnEnded(ended) => {
+                execution.messages.settle(ended.input_id);
+                if !matches!(verdict, Verdict::Fenced | Verdict::Illegal) {
+                    self.check.budget.heard(attempt, ended.input_id);
+                }
+            }
             What::Injected { input_id } | What::Returned { input_id } => {
                 execution.messages.settle(*input_id);
             }

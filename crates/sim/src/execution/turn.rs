@@ -72,6 +72,7 @@ impl World {
         let (run, before) = (execution.run, execution.plan);
         let plan = match item.kills {
             true => Plan::KillsWorker,
+            false if item.fails => Plan::Fails(None),
             false if is_first => before,
             false => plan::of_turn(&mut self.dice, self.mutant),
         };
@@ -119,6 +120,7 @@ impl World {
             && let Some(input_id) = self.execution(index, attempt).lead
         {
             let usage = Usage { input_tokens: self.dice.below(3), ..Usage::default() };
+            self.check.budget.spent(attempt, input_id, usage.input_tokens);
             self.report(index, attempt, What::Spent { input_id, usage });
         }
         let execution = self.execution(index, attempt);
@@ -155,6 +157,7 @@ impl World {
     }
 
     fn end_turn(&mut self, index: usize, attempt: AttemptId) {
+        let input_tokens = self.dice.below(4);
         let execution = self.execution(index, attempt);
         let plan = execution.plan;
         let Some(input_id) = execution.lead else { return };
@@ -172,7 +175,7 @@ impl World {
                 reason: "completed".to_owned(),
                 text: "what the agent says".to_owned(),
                 waiting_for_input: plan == Plan::Asks,
-                usage: Usage { input_tokens: 1, ..Usage::default() },
+                usage: Usage { input_tokens, ..Usage::default() },
                 failure,
                 last,
             },

@@ -218,6 +218,7 @@ pub fn lease(attempt: &Attempt, run: &Run) -> Lease {
         idle_until: None,
         spent: run::Usage::default(),
         resources: lease::Resources::default(),
+        late: None,
         ended_turns: 0,
         next_chunk: 0,
     }
