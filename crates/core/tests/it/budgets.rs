@@ -303,7 +303,7 @@ fn a_budget_that_is_none_is_refused() {
             > accept B turns=1 period=day
               no: invalid_field [budget.period] unknown key "period"; allowed: max_usd, max_tokens, max_turns
             > set-workspace usd=-1
-              no: invalid_field [budget.max_usd] invalid max_usd: -1.0; allowed: a number above 0, up to 1e9
+              no: invalid_field [budget.max_usd] invalid max_usd: -1.0; allowed: a number from 0.000001 to 1e9
         "#]],
     );
 }

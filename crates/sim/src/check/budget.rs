@@ -72,9 +72,43 @@ impl Budgets {
             }
         }
         for (owner, sum) in used {
-            charged(owner, sum, changes, disk)?;
+            self.charged(owner, sum, changes, disk)?;
         }
         changes.iter().try_for_each(|change| self.begins(change, changes, disk))
+    }
+
+    /// An account grows by what its tasks have used while its budget stands. One that another
+    /// server has opened in this moment was not seen yet.
+    fn charged(
+        &self,
+        owner: Owner,
+        sum: (i64, i64),
+        changes: &[Change<'_>],
+        disk: &Disk,
+    ) -> Verdict {
+        if standing(owner, changes, disk).is_none() {
+            return Ok(());
+        }
+        let key = Key::Account(owner.0, owner.1);
+        let change = changes.iter().find(|change| *change.key == key);
+        let grown = match change.map(|change| (change.before, change.after)) {
+            Some((Some(Row::Account(before)), Some(Row::Account(after)))) => {
+                if before.since != after.since {
+                    return Ok(());
+                }
+                let turns = after.turns as i64 - before.turns as i64;
+                (tokens(after.usage) - tokens(before.usage), turns)
+            }
+            Some(_) => return Ok(()),
+            None if self.is_shared && is_new(&key, disk) => return Ok(()),
+            None => (0, 0),
+        };
+        match grown == sum {
+            true => Ok(()),
+            false => Err(format!(
+                "INV-BUDGET-1: the account of {owner:?} grew by {grown:?}, its tasks used {sum:?}"
+            )),
+        }
     }
 
     /// No turn begins under a budget that was spent before the batch.
@@ -204,28 +238,9 @@ fn task_before(id: TaskId, changes: &[Change<'_>], disk: &Disk) -> Option<Task> 
     }
 }
 
-/// An account grows by what its tasks have used while its budget stands.
-fn charged(owner: Owner, sum: (i64, i64), changes: &[Change<'_>], disk: &Disk) -> Verdict {
-    if standing(owner, changes, disk).is_none() {
-        return Ok(());
-    }
-    let key = Key::Account(owner.0, owner.1);
-    let change = changes.iter().find(|change| *change.key == key);
-    let grown = match change.map(|change| (change.before, change.after)) {
-        Some((Some(Row::Account(before)), Some(Row::Account(after)))) => {
-            if before.since != after.since {
-                return Ok(());
-            }
-            let turns = after.turns as i64 - before.turns as i64;
-            (tokens(after.usage) - tokens(before.usage), turns)
-        }
-        Some(_) => return Ok(()),
-        None => (0, 0),
-    };
-    match grown == sum {
-        true => Ok(()),
-        false => Err(format!(
-            "INV-BUDGET-1: the account of {owner:?} grew by {grown:?}, its tasks used {sum:?}"
-        )),
+fn is_new(account: &Key, disk: &Disk) -> bool {
+    match disk.row(account.clone()) {
+        Some(Row::Account(account)) => account.turns == 0 && tokens(account.usage) == 0,
+        _ => true,
     }
 }

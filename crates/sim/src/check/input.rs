@@ -47,7 +47,7 @@ impl Inputs {
             if let Some(Row::Run(run)) = change.after
                 && let Some(lead) = run.input_id
             {
-                for id in &run.merged {
+                for id in std::iter::once(&lead).chain(&run.merged) {
                     self.leads.insert(*id, lead);
                 }
             }

@@ -14,8 +14,9 @@ use crate::disk::Disk;
 use crate::world::START;
 
 /// In a healed world an interrupted turn has ended by then, and an idle process is closed that
-/// long after its time: a worker that stood still is found out, a server's clock may be off.
-const PATIENCE: i64 = 45_000;
+/// long after its time: a worker that stood still is found out, and the clock of a server that
+/// starts again may be half a minute behind.
+const PATIENCE: i64 = 60_000;
 
 #[derive(Default)]
 pub struct Turns {

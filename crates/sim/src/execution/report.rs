@@ -130,7 +130,9 @@ impl World {
         match &event.what {
             What::TurnEnded(ended) => {
                 execution.messages.settle(ended.input_id);
-                if !matches!(verdict, Verdict::Fenced | Verdict::Illegal) {
+                // It may have joined another turn, or have been given back.
+                let is_turn = !matches!(ended.reason.as_str(), "skipped" | "cancelled");
+                if is_turn && !matches!(verdict, Verdict::Fenced | Verdict::Illegal) {
                     self.check.budget.heard(attempt, ended.input_id);
                 }
             }
