@@ -23,10 +23,18 @@ struct Held {
 
 impl Held {
     fn start() -> Option<Held> {
+        Held::then(json!([]))
+    }
+
+    /// Goes on with these steps when it is let go.
+    fn then(steps: Value) -> Option<Held> {
         let (host, dev, model) = with_claude()?;
         let wait = "touch started; for i in $(seq 600); do test -e go && break; sleep 0.1; done; \
             echo released";
-        let script = json!([{ "bash": wait }, { "text": "the first answer" }]);
+        let mut script = vec![json!({ "bash": wait })];
+        script.extend(steps.as_array()?.clone());
+        script.push(json!({ "text": "the first answer" }));
+        let script = Value::from(script);
         let task = send(&host, &format!("Do this. SCRIPT{script}"));
         let folder = host.data_dir().join("workspaces");
         let started = until("the turn runs", || find(&folder, "started"));
@@ -72,6 +80,20 @@ fn a_steer_reaches_the_running_turn_of_claude_code() {
     assert!(held.heard("turn left at the lighthouse"), "the model was told");
     assert_eq!(held.receipt(&sent).outcome, Some(InputOutcome::Injected));
     assert!(held.events_of(&sent).ends_with(&["input_injected".to_owned()]));
+}
+
+#[test]
+fn a_steer_that_was_injected_outlives_the_process() {
+    // The first time it kills everything in its sandbox.
+    let crash = "test -e again || { touch again; kill -9 -1; }";
+    let Some(held) = Held::then(json!([{ "bash": crash }])) else { return };
+    let sent = held.say("steer", "turn left at the lighthouse");
+    held.release();
+    let (_, run) = in_state(&held.host, &held.task, TaskState::Done);
+    assert_eq!((run.status, run.attempt_count), (RunStatus::Ok, 2));
+    assert_eq!(held.receipt(&sent).outcome, Some(InputOutcome::Injected));
+    let last = held.model.asked().pop().expect("it was asked").body.to_string();
+    assert!(last.contains("turn left at the lighthouse"), "the resumed conversation has it");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -133,12 +134,18 @@ fn next_step(body: &Value) -> Value {
     steps.get(turns).cloned().unwrap_or_else(|| json!({ "text": "the script is over" }))
 }
 
+/// A resumed conversation tells messages and calls apart by their ids.
+fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
 /// What the model says, as blocks.
 fn blocks(step: &Value) -> (Vec<Value>, &'static str) {
     match step["bash"].as_str() {
         Some(command) => {
             let input = json!({ "command": command, "description": "a step" });
-            let id = "toolu_0123456789abcdef0123";
+            let id = format!("toolu_{:020}", next_id());
             (
                 vec![json!({ "type": "tool_use", "id": id, "name": "Bash", "input": input })],
                 "tool_use",
@@ -151,7 +158,7 @@ fn blocks(step: &Value) -> (Vec<Value>, &'static str) {
 fn message(step: &Value) -> Value {
     let (content, stop_reason) = blocks(step);
     json!({
-        "id": "msg_0123456789", "type": "message", "role": "assistant", "model": "stub",
+        "id": format!("msg_{:010}", next_id()), "type": "message", "role": "assistant", "model": "stub",
         "content": content, "stop_reason": stop_reason, "stop_sequence": null,
         "usage": { "input_tokens": 100, "output_tokens": 20 },
     })
