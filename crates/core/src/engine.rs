@@ -519,6 +519,7 @@ impl Engine {
                 // What was given back may be what somebody waits for.
                 self.ready |= self.offers.reserved(&worker.id).exceeds(worker.reserved);
                 self.offers.notice(&worker.id, worker.reserved);
+                self.offers.set_leased(&worker.id, worker.incarnation, worker.until.is_some());
                 match worker.until {
                     Some(until) => {
                         self.seen_since(&worker.id, worker.renewal);
@@ -526,7 +527,6 @@ impl Engine {
                     }
                     None => {
                         self.watched.remove(&worker.id);
-                        self.offers.forget(&worker.id, worker.incarnation);
                     }
                 }
             }

@@ -30,20 +30,28 @@ pub struct Connected {
 #[derive(Clone, Debug, Default)]
 pub struct Offers {
     workers: BTreeMap<WorkerId, Connected>,
+    /// Of these, the ones whose lease is over.
+    unleased: BTreeSet<WorkerId>,
     /// What the rows of workers that are connected say is reserved, as last seen.
     reserved: BTreeMap<WorkerId, Resources>,
 }
 
 impl Offers {
     pub fn connect(&mut self, id: WorkerId, connected: Connected) {
+        self.unleased.remove(&id);
         self.workers.insert(id, connected);
     }
 
     /// Forgets a worker; a newer connection of it stays.
     pub fn disconnect(&mut self, id: &WorkerId, link: Link) {
         if self.workers.get(id).is_some_and(|worker| worker.link == link) {
-            self.workers.remove(id);
+            self.remove(id);
         }
+    }
+
+    fn remove(&mut self, id: &WorkerId) {
+        self.workers.remove(id);
+        self.unleased.remove(id);
     }
 
     /// The row of a worker was read or written.
@@ -63,7 +71,7 @@ impl Offers {
 
     /// What the workers that can be given something have free, each room once.
     pub fn rooms(&self, fallback: Option<&str>) -> Vec<Room> {
-        let free = self.workers.iter().filter(|(_, worker)| worker.free() > 0);
+        let free = self.connected().filter(|(_, worker)| worker.free() > 0);
         let rooms = free.map(|(id, worker)| Room::of(&worker.offer, self.reserved(id), fallback));
         rooms.collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -71,14 +79,17 @@ impl Offers {
     /// Forgets a connection of another start of the worker's process.
     pub fn forget_other(&mut self, id: &WorkerId, incarnation: IncarnationId) {
         if self.workers.get(id).is_some_and(|worker| worker.incarnation != incarnation) {
-            self.workers.remove(id);
+            self.remove(id);
         }
     }
 
-    /// Forgets the connection of a worker whose lease is over: it connects anew if it is there.
-    pub fn forget(&mut self, id: &WorkerId, incarnation: IncarnationId) {
-        if self.link_of(id, incarnation).is_some() {
-            self.workers.remove(id);
+    /// Whether the worker of a connection has a lease. Without one it is given nothing, and says
+    /// hello again if it is there.
+    pub(crate) fn set_leased(&mut self, id: &WorkerId, incarnation: IncarnationId, leased: bool) {
+        match self.workers.get(id).is_some_and(|worker| worker.incarnation == incarnation) {
+            true if leased => drop(self.unleased.remove(id)),
+            true => drop(self.unleased.insert(id.clone())),
+            false => {}
         }
     }
 
@@ -105,16 +116,16 @@ impl Offers {
     }
 
     pub fn free(&self, id: &WorkerId) -> u32 {
-        self.workers.get(id).map_or(0, Connected::free)
+        self.workers.get(id).filter(|_| !self.unleased.contains(id)).map_or(0, Connected::free)
     }
 
     pub fn connected(&self) -> impl Iterator<Item = (&WorkerId, &Connected)> {
-        self.workers.iter()
+        self.workers.iter().filter(|(id, _)| !self.unleased.contains(*id))
     }
 
     /// Free executions of all workers.
     pub fn free_in_all(&self) -> usize {
-        self.workers.values().map(|worker| worker.free() as usize).sum()
+        self.connected().map(|(_, worker)| worker.free() as usize).sum()
     }
 }
 
