@@ -1,11 +1,11 @@
 //! `hostler instances`.
 
-use hostler_wire::json::{Instance, Paged, UpdateInstance};
+use hostler_wire::json::{Agent, Instance, Paged, UpdateInstance};
 use hostler_wire::status::Exit;
 
 use crate::args::{Global, Instances};
 use crate::connect::Site;
-use crate::print::{self, Card, Table, clean_line, cut, short};
+use crate::print::{self, Card, Table, clean_line, short};
 
 pub async fn instances(global: &Global, instances: Instances) -> anyhow::Result<Exit> {
     let site = Site::find(global).await?;
@@ -15,7 +15,10 @@ pub async fn instances(global: &Global, instances: Instances) -> anyhow::Result<
             let list = site.client.list_instances(&page).await?;
             match global.json {
                 true => print::json(&list)?,
-                false => table(&list.instances, list.next_cursor.as_deref()),
+                false => {
+                    let agents = site.client.list_agents().await?.agents;
+                    table(&list.instances, &agents, list.next_cursor.as_deref());
+                }
             }
         }
         Instances::Get { key } => told(global, &site.client.get_instance(&key).await?)?,
@@ -41,15 +44,17 @@ fn told(global: &Global, instance: &Instance) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(instances: &[Instance], next_cursor: Option<&str>) {
+fn table(instances: &[Instance], agents: &[Agent], next_cursor: Option<&str>) {
     let header = ["instance", "health", "agent", "lane", "runtime", "running", "of", "queued"];
     let mut table = Table::new("instances", &header);
     for instance in instances {
         let live = instance.pending_attempts + instance.running_attempts;
+        let agent = agents.iter().find(|agent| agent.id == instance.agent_id);
         table.row([
-            cut(&clean_line(&instance.instance_key), 20),
+            clean_line(&instance.instance_key),
             instance.status.as_str().to_owned(),
-            short(instance.agent_id),
+            // One that was deleted is not listed.
+            agent.map_or_else(|| short(instance.agent_id), |agent| agent.agent_key.clone()),
             clean_line(instance.lane.as_deref().unwrap_or_default()),
             instance.runtime_type.as_str().to_owned(),
             (live + instance.stopping_attempts).to_string(),

@@ -1,6 +1,6 @@
 //! What commands answer when all is not well, and the small ones.
 
-use hostler_wire::json::{InstanceList, Problem, WorkerList};
+use hostler_wire::json::{Accepted, Agent, Instance, InstanceList, Problem, WorkerList};
 use serde_json::Value;
 
 use super::host::{Host, until};
@@ -98,6 +98,14 @@ fn the_worker_of_dev_is_there_and_instances_are_listed() {
     let list: InstanceList = host.ask(&["instances", "list"]);
     assert!(list.instances.is_empty());
     assert!(host.run(["instances", "list"]).ends_with(0).err.contains("no instances"));
+    let _: Agent = host.ask(&["agents", "create", "gardener", "--runner", "scripted"]);
+    let run = ["run", "--agent", "gardener", "--no-dir", "--detach", "say: hello"];
+    let _: Accepted = host.ask(&run);
+    let shown = host.run(["instances", "list"]).ends_with(0).out;
+    let row = shown.lines().find(|line| line.contains("gardener")).expect("its class is listed");
+    let key = row.split_whitespace().next().expect("the key comes first");
+    let instance: Instance = host.ask(&["instances", "get", key]);
+    assert_eq!(instance.instance_key, key);
 }
 
 #[test]
