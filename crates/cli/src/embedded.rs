@@ -12,6 +12,7 @@
 //!
 //! **Not here** What the terminal shows of it (`cmd::dev`).
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use anyhow::{Context, anyhow};
 use hostler_server::{Retention, Server};
 use hostler_wire::client::Client;
 use hostler_worker::config::{self as worker, Dirs};
+use hostler_worker::sandbox;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -146,7 +148,9 @@ pub fn worker_config(
     data_dir: &std::path::Path,
 ) -> anyhow::Result<worker::Config> {
     let id = worker::worker_id(data_dir).context("the worker's data directory cannot be used")?;
-    let mut config = worker::Config::new(url, token, &id, data_dir);
+    // This very program, also when another one has taken its place on the disk.
+    let guardian = ["/proc/self/exe", sandbox::GUARDIAN].map(OsString::from).to_vec();
+    let mut config = worker::Config::new(url, token, &id, data_dir, guardian);
     config.hostler_bin = std::env::current_exe().ok();
     Ok(config)
 }

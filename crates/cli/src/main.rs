@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use hostler_wire::status::Exit;
 use hostler_worker::agent::scripted;
+use hostler_worker::sandbox;
 
 use args::Cli;
 
@@ -42,9 +43,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
+    let word = arguments.next();
+    // Beside each worker, as small as it can be.
+    if word.as_ref().is_some_and(|word| word == sandbox::GUARDIAN) {
+        return ExitCode::from(u8::try_from(sandbox::main_guardian()).unwrap_or(1));
+    }
     // The program inside the sandbox of a scripted agent: it starts in milliseconds, without any
     // of what follows.
-    if arguments.next().is_some_and(|word| word == scripted::SUBCOMMAND) {
+    if word.is_some_and(|word| word == scripted::SUBCOMMAND) {
         let arguments = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
         let code = scripted::main_scripted(arguments);
         return ExitCode::from(u8::try_from(code).unwrap_or(1));

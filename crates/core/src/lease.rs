@@ -13,6 +13,13 @@
 //! to another at `r + LEASE` and never before. So two workers never work on one session as long
 //! as the clocks' rates differ by less than `FENCE / LEASE` (a quarter) less the time of a kill.
 //!
+//! A worker that stands still (SIGSTOP, a starved machine) cannot begin. Its guardian, a process
+//! beside it, was told `s + LEASE - GUARDIAN` with each acknowledgement, and kills then what is
+//! left; `LEASE - GUARDIAN + STOP_KILL < LEASE`. In a worker that goes on, the ladder has reached
+//! its own SIGKILL before, at `s + LEASE - FENCE + STOP_GENTLE + STOP_TERMINATE`. The guardian's
+//! margin is smaller: for a worker that stands still the rates may differ by less than
+//! `(GUARDIAN - STOP_KILL) / LEASE` (an eightieth).
+//!
 //! **States** [`State`]; `docs/STATES.md` has the diagram.
 //!
 //! **Invariants** `INV-LEASE-1`: a write under an old term is refused (RUN-5). `INV-LEASE-2`: a

@@ -81,6 +81,9 @@ pub const LEASE: Span = Span::millis(8_000);
 pub const HEARTBEAT: Span = Span::millis(2_000);
 /// How long before the end of its lease a worker begins to stop what it runs.
 pub const FENCE: Span = Span::millis(2_000);
+/// How long before the end of the lease a worker's guardian kills what is left: after the worker's
+/// own SIGKILL, so that a healthy worker never meets it.
+pub const GUARDIAN: Span = Span::millis(400);
 /// A dead worker's runs are taken up again within this (RUN-6).
 pub const TAKEOVER_MAX: Span = Span::seconds(10);
 
@@ -133,6 +136,12 @@ const _: () = assert!(
     STOP_GENTLE.0 + STOP_TERMINATE.0 + STOP_KILL.0 < FENCE.0,
     "a whole ladder fits between the fence and the end of the lease"
 );
+
+const _: () = assert!(
+    STOP_GENTLE.0 + STOP_TERMINATE.0 < FENCE.0 - GUARDIAN.0,
+    "the guardian acts when the ladder has come to its last rung"
+);
+const _: () = assert!(STOP_KILL.0 < GUARDIAN.0, "what the guardian kills is gone before the lease");
 
 /// How far the next time of a schedule is searched. 29 February comes after at most eight years;
 /// should a clock change take that one away, after as many again (SCH-1).

@@ -53,11 +53,24 @@ impl Clock {
         self.now()
     }
 
+    /// `at` in the time since boot, which other processes read as well. A process that is stopped
+    /// while it counts finds an earlier moment, never a later one.
+    pub(crate) fn since_boot_ms(&self, at: Timestamp) -> i64 {
+        let now_ms = boottime_ms();
+        now_ms.saturating_add((at - self.look()).0)
+    }
+
     /// The moment at which `at` comes, unless the machine is suspended before.
     pub(crate) fn instant(&self, at: Timestamp) -> Instant {
         let wait = (at - self.now()).0;
         Instant::now() + Duration::from_millis(u64::try_from(wait).unwrap_or(0))
     }
+}
+
+/// The time since boot, suspensions included.
+pub(crate) fn boottime_ms() -> i64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
 }
 
 fn uptime_ms() -> Option<i64> {

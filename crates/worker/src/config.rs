@@ -12,6 +12,7 @@
 //! them (`execution::model`). Reading files and flags (`hostler-cli`).
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -28,6 +29,9 @@ pub struct Config {
     /// See [`worker_id`].
     pub worker_id: String,
     pub data_dir: PathBuf,
+    /// The program, with its words, that is the worker's guardian: it calls
+    /// [`main_guardian`](crate::sandbox::main_guardian).
+    pub guardian: Vec<OsString>,
     pub pool: String,
     /// Executions at a time; see [`slots_default`].
     pub slots: u32,
@@ -56,12 +60,19 @@ pub enum Dirs {
 
 impl Config {
     /// A config with defaults for everything that has one.
-    pub fn new(server: &str, token: &str, worker_id: &str, data_dir: &Path) -> Config {
+    pub fn new(
+        server: &str,
+        token: &str,
+        worker_id: &str,
+        data_dir: &Path,
+        guardian: Vec<OsString>,
+    ) -> Config {
         Config {
             server: server.to_owned(),
             token: token.to_owned(),
             worker_id: worker_id.to_owned(),
             data_dir: data_dir.to_owned(),
+            guardian,
             pool: "default".to_owned(),
             slots: slots_default(),
             labels: BTreeMap::new(),

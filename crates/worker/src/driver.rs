@@ -10,7 +10,8 @@
 //! **Invariants** The loop never waits for an execution nor for the transport: an order that finds
 //! no place in an execution's queue is a bug and ends that execution; a frame that finds no place
 //! is made when there is one. Nothing is started when the fence is due. A new incarnation says
-//! hello when nothing is left of the old one, and not before.
+//! hello when nothing is left of the old one, and not before. The guardian knows of a lease before
+//! anything is started under it, and nothing is taken while there is no guardian.
 //!
 //! **Failure** A silent or unreachable server: executions go on, reports and logs are kept, until
 //! the fence. Credit counts what came over the connection; an assignment that got lost with an
@@ -96,6 +97,10 @@ pub(crate) struct Driver {
     incarnation: Uuid,
     /// `None`: never welcomed as this incarnation.
     fence: Option<Fence>,
+    /// Until when the guardian lets run what is held.
+    granted: Option<Timestamp>,
+    /// Whether there is a guardian.
+    guarded: watch::Receiver<bool>,
     /// The lease is over; waiting for the last execution to be gone.
     fenced: bool,
     was_welcomed: bool,
@@ -121,6 +126,7 @@ impl Driver {
         let (event_sender, events) = mpsc::channel(EVENTS_QUEUE);
         let (uplinks, uplink) = watch::channel(None);
         let roster = Roster::new(tools.clone(), clock.clone(), event_sender, uplink);
+        let guarded = tools.guardian.is_up();
         let incarnation = next_incarnation(Uuid::nil());
         Driver {
             link: Link::Waiting(clock.now()),
@@ -129,6 +135,8 @@ impl Driver {
             address,
             incarnation,
             fence: None,
+            granted: None,
+            guarded,
             fenced: false,
             was_welcomed: false,
             backoff: Backoff::default(),
@@ -180,6 +188,8 @@ impl Driver {
                 Happened::Moved
             }
             () = self.shutdown.cancelled(), if is_asked => Happened::Shutdown,
+            // It goes with the tools, not before.
+            Ok(()) = self.guarded.changed() => Happened::Moved,
             happened = self.link.next(has_frames) => happened,
             Some((attempt_id, event)) = self.events.recv() => Happened::Event(attempt_id, event),
             Some(ended) = self.roster.next_ended() => Happened::Ended(ended),
@@ -204,6 +214,11 @@ impl Driver {
         let now = self.clock.look();
         if self.fence.as_ref().is_some_and(|fence| fence.is_due(now)) {
             self.begin_anew("no heartbeat was acknowledged in time");
+        }
+        let kill_at = self.fence.as_ref().map(Fence::kill_at);
+        if let Some(kill_at) = kill_at.filter(|at| self.granted != Some(*at)) {
+            self.granted = Some(kill_at);
+            self.tools.guardian.renew(self.clock.since_boot_ms(kill_at));
         }
         if self.stopping.is_drained(now) {
             self.stop_all();

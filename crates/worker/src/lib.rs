@@ -6,9 +6,9 @@
 //! with it), `sandbox` (what holds it), `spool` (its log), `workspace` (its folders), `link` (the
 //! stream to the server), `proxy` (the way to the model).
 //!
-//! **Invariants** A worker whose lease is over has nothing running (`driver`). Nothing is
-//! reported to have ended while something of it is left (`execution`). No credential enters a
-//! sandbox (`proxy`). No queue is without a bound.
+//! **Invariants** A worker whose lease is over has nothing running (`driver`, and for one that
+//! stands still `sandbox::guardian`). Nothing is reported to have ended while something of it is
+//! left (`execution`). No credential enters a sandbox (`proxy`). No queue is without a bound.
 //!
 //! **Failure** The server's absence is waited out; [`run`] fails only when waiting cannot help.
 //!
@@ -48,6 +48,8 @@ pub enum Error {
     /// Another process works with this data directory.
     InUse(PathBuf),
     Io(io::Error),
+    /// Without one, a worker that stands still could not be stopped in time.
+    NoGuardian(io::Error),
     /// The server will not have this worker: its token, its id, its protocol.
     Refused(String),
 }
@@ -60,6 +62,7 @@ impl fmt::Display for Error {
                 write!(f, "another worker uses the data directory {}", path.display())
             }
             Error::Io(_) => f.write_str("the worker's data directory cannot be used"),
+            Error::NoGuardian(_) => f.write_str("the worker's guardian cannot be started"),
             Error::Refused(text) => write!(f, "the server refused this worker: {text}"),
         }
     }
@@ -68,7 +71,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Io(error) => Some(error),
+            Error::Io(error) | Error::NoGuardian(error) => Some(error),
             Error::Config(_) | Error::InUse(_) | Error::Refused(_) => None,
         }
     }

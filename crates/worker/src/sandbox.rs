@@ -15,9 +15,10 @@
 //! cgroup, where there is one, is empty.
 //!
 //! How it dies with the worker: every child is made by one thread that never ends (`spawner`)
-//! and asks the kernel to be killed when that thread is gone, and a guardian process (`guardian`)
-//! kills what is left in the worker's cgroups once the worker's end of a pipe closes.
-//! Without a writable cgroup only the former holds, and [`sweep`] finds the rest at the next start.
+//! and asks the kernel to be killed when that thread is gone, and the worker's guardian process
+//! (`guardian`) kills what it was told of, and what is left in the worker's cgroups. A worker that
+//! stands still instead is past its lease without knowing: its guardian kills then, too.
+//! What neither reaches [`sweep`] finds at the next start.
 //!
 //! **Failure** A probe or a start that fails says literally what the system said and what is
 //! missing; nothing falls back silently to less isolation. A limit the host cannot enforce is
@@ -53,6 +54,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
+pub use self::guardian::{Guardian, SUBCOMMAND as GUARDIAN, main_guardian};
 use self::supervision::{Guard, Started};
 pub use self::sweep::sweep;
 use crate::agent::Exit;
@@ -77,6 +79,8 @@ pub struct Spec {
     /// A folder this sandbox may use, made and removed by it. Its parent is the scratch root
     /// that [`sweep`] is given, and belongs to one worker alone.
     pub scratch: PathBuf,
+    /// Who ends it when the worker cannot. `None`: for what ends by itself in a moment.
+    pub guardian: Option<Arc<Guardian>>,
 }
 
 /// What is at `/workspace`; `None` is a private folder in memory.
@@ -302,6 +306,7 @@ fn run_status(runtime: &dyn Runtime, root: &Path) -> Result<String, String> {
         limits: Limits { cpu_millis: 1000, memory_bytes: 256 << 20, pids: 64, tmp_bytes: 1 << 20 },
         model_socket: None,
         scratch: root.join("probe"),
+        guardian: None,
     };
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let executor = executor.map_err(|error| error.to_string())?;

@@ -1,21 +1,22 @@
 //! What a worker has to work with: its agents, the sandbox runtimes of its machine, its folders.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 use hostler_wire::v1::{Held, Hello};
 
+use crate::Error;
 use crate::agent::scripted::Scripted;
 use crate::agent::{Agent, Refusal, agents};
 use crate::config::{Config, Machine};
-use crate::sandbox::{Runtime, runtimes};
+use crate::sandbox::{Guardian, Runtime, runtimes};
 use crate::workspace::Keeper;
 
 pub(crate) struct Tools {
     pub(crate) config: Config,
     pub(crate) keeper: Keeper,
     pub(crate) machine: Machine,
+    pub(crate) guardian: Arc<Guardian>,
     agents: Vec<Arc<dyn Agent>>,
     runtimes: Vec<Arc<dyn Runtime>>,
     /// Those whose probe passed.
@@ -25,7 +26,7 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Probes runtimes and agents, which blocks for a second or so.
-    pub(crate) fn find(config: Config) -> io::Result<Tools> {
+    pub(crate) fn find(config: Config) -> Result<Tools, Error> {
         let keeper = Keeper::new(&config.data_dir, config.dirs.clone())?;
         let mut agents = agents();
         if let Some(program) = &config.hostler_bin {
@@ -51,7 +52,19 @@ impl Tools {
             }
         }
         let machine = Machine::here();
-        Ok(Tools { config, keeper, machine, agents, runtimes, offered_runtimes, offered_runners })
+        // After the probes: a worker that is not alone in its cgroup may not make others below it,
+        // and the first probe moves it where it may have company.
+        let guardian = Guardian::start(config.guardian.clone()).map_err(Error::NoGuardian)?;
+        Ok(Tools {
+            config,
+            keeper,
+            machine,
+            guardian,
+            agents,
+            runtimes,
+            offered_runtimes,
+            offered_runners,
+        })
     }
 
     pub(crate) fn hello(&self, incarnation: &str, held: Vec<Held>) -> Hello {

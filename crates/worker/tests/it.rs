@@ -2,6 +2,7 @@
 
 mod it {
     mod agents;
+    mod guardian;
     mod proxy;
     mod sandbox;
     mod spool;

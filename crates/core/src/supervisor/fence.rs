@@ -8,10 +8,12 @@
 //! (INV-WORKER-2). An acknowledgement of something that was never sent grants nothing.
 //!
 //! **Failure** A worker that was stalled sees the fence when it wakes, whatever acknowledgements
-//! wait in its buffers: they grant from the moment of sending, which has passed.
+//! wait in its buffers: they grant from the moment of sending, which has passed. What it runs is
+//! gone by then: another process killed it at `kill_at`.
 //!
 //! **Not here** The stopping (`ladder`).
 
+use crate::limits;
 use crate::time::{Span, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,11 @@ impl Fence {
         self.until + Span(-self.margin.0)
     }
 
+    /// When the worker's guardian kills what is left, should the worker not have.
+    pub fn kill_at(&self) -> Timestamp {
+        self.until + Span(-limits::GUARDIAN.0)
+    }
+
     /// When nothing may be left.
     pub fn until(&self) -> Timestamp {
         self.until
@@ -72,7 +79,6 @@ impl Fence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits;
 
     fn fence(sent_at: i64) -> Fence {
         Fence::new(Timestamp(sent_at), limits::LEASE, limits::FENCE)
@@ -82,6 +88,7 @@ mod tests {
     fn stopping_begins_a_margin_before_the_lease_ends_counted_from_the_sending() {
         let mut fence = fence(1_000);
         assert_eq!((fence.stop_at(), fence.until()), (Timestamp(7_000), Timestamp(9_000)));
+        assert_eq!(fence.kill_at(), fence.until() + Span(-limits::GUARDIAN.0));
         fence.acknowledged(Timestamp(3_000), Timestamp(5_500));
         assert_eq!((fence.stop_at(), fence.until()), (Timestamp(9_000), Timestamp(11_000)));
         assert!(!fence.is_due(Timestamp(8_999)));

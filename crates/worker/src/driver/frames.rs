@@ -161,10 +161,10 @@ impl Driver {
         }
     }
 
-    /// How many may be assigned over this connection in all. It only ever grows, until a worker
-    /// that stops takes all of it back.
+    /// How many may be assigned over this connection in all. It only ever grows, unless a worker
+    /// that stops, or has no guardian, takes all of it back.
     fn credit(&self, received: u64) -> u64 {
-        if !self.stopping.takes_work() {
+        if !self.stopping.takes_work() || !*self.guarded.borrow() {
             return 0;
         }
         let free = u64::from(self.tools.config.slots).saturating_sub(self.roster.busy());

@@ -83,6 +83,7 @@ pub(super) fn prepare(assignment: &Assignment, tools: &Tools) -> Result<Prepared
         limits: limits(&policy, tools.machine),
         model_socket: needs_model.then_some(socket),
         scratch: config.scratch_dir().join(&assignment.attempt_id),
+        guardian: Some(tools.guardian.clone()),
     };
     let check = check::spec(&job.config, &spec)?;
     let capabilities = agent.capabilities();

@@ -159,6 +159,15 @@ pub(super) fn kill(folder: &Path) {
     }
 }
 
+/// Kills until none is left, or until `deadline`.
+pub(super) fn empty(folder: &Path, deadline: Instant) {
+    const PAUSE: Duration = Duration::from_millis(2);
+    while !members(folder).is_empty() && Instant::now() < deadline {
+        kill(folder);
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Removes a cgroup whose processes have ended, with those below it.
 pub(super) fn remove(folder: &Path) {
     const PATIENCE: Duration = Duration::from_secs(2);

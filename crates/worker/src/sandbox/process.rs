@@ -40,15 +40,7 @@ impl Pidfd {
 
     /// Nothing happens when the process has ended.
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
-        let no_info = std::ptr::null::<libc::siginfo_t>();
-        let raw = self.fd.as_raw_fd();
-        // SAFETY: the descriptor is open, and a null siginfo is allowed.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, raw, signal, no_info, 0) };
-        match check(sent) {
-            Ok(_) => Ok(()),
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-            Err(error) => Err(error),
-        }
+        self::signal(self.fd.as_fd(), signal)
     }
 
     /// For the first process of a pid namespace this means that all the others have ended too:
@@ -89,6 +81,19 @@ impl Pidfd {
 impl AsFd for Pidfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Sends a signal by a pidfd; nothing happens when the process has ended.
+pub(super) fn signal(process: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    let raw = process.as_raw_fd();
+    // SAFETY: the descriptor is open, and a null siginfo is allowed.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, raw, signal, no_info, 0) };
+    match check(sent) {
+        Ok(_) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

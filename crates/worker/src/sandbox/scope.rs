@@ -22,7 +22,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Limits;
 use super::cgroup::{self, Cgroup};
 use super::discovery::{Branch, CONTROLLERS, Host, Version, discover};
-use super::guardian::Guardian;
 use super::process::user_id;
 
 /// In the scratch root: the folders of the scope's cgroups, one to a line.
@@ -34,8 +33,7 @@ pub(super) struct Scope {
     pub name: String,
     branches: Vec<Branch>,
     /// Of all branches, and of those where only a runtime makes cgroups.
-    folders: Vec<PathBuf>,
-    guardian: Mutex<Guardian>,
+    pub folders: Vec<PathBuf>,
 }
 
 static SCOPES: Mutex<Option<HashMap<PathBuf, Arc<Scope>>>> = Mutex::new(None);
@@ -69,7 +67,7 @@ impl Scope {
             }
         }
         fs::write(root.join(RECORD), record)?;
-        Ok(Scope { name, branches, folders, guardian: Mutex::new(Guardian::none()) })
+        Ok(Scope { name, branches, folders })
     }
 
     /// `None` where the host lets the worker make no cgroup.
@@ -77,15 +75,7 @@ impl Scope {
         if self.branches.is_empty() {
             return Ok(None);
         }
-        let cgroup = Cgroup::create(&self.branches, id, limits)?;
-        let mut guardian = self.guardian.lock().unwrap_or_else(PoisonError::into_inner);
-        match guardian.ensure(&self.folders) {
-            Ok(()) => Ok(Some(cgroup)),
-            Err(error) => {
-                cgroup.remove();
-                Err(error)
-            }
-        }
+        Cgroup::create(&self.branches, id, limits).map(Some)
     }
 
     /// Which of `memory`, `cpu` and `pids` are limited by a cgroup.

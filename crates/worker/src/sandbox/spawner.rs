@@ -22,6 +22,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::process::{check, user_id};
 
+/// The worker answers these in an orderly way; what outlives it ends after it.
+const ASK_TO_END: [libc::c_int; 5] =
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGTSTP];
+
 /// What a child does between fork and exec.
 #[derive(Debug, Default)]
 pub(super) struct Setup {
@@ -110,6 +114,11 @@ impl Setup {
             for signal in 1..32 {
                 // Fails for the two that cannot be ignored.
                 libc::signal(signal, libc::SIG_DFL);
+            }
+            if self.outlives_worker {
+                for signal in ASK_TO_END {
+                    libc::signal(signal, libc::SIG_IGN);
+                }
             }
             // Away from the terminal's signals, which the worker answers in an orderly way.
             check_int(libc::setsid())?;

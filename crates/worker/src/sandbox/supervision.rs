@@ -28,6 +28,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::cgroup::Cgroup;
+use super::guardian::Charge;
 use super::handshake::{Handshake, Ready};
 use super::process::{Pidfd, poll};
 use super::scope::Scope;
@@ -177,6 +178,8 @@ struct Attempt {
     /// Open until the agent's end has been seen.
     handshake: Option<Handshake>,
     cgroup: Option<Cgroup>,
+    /// While the program may run.
+    charge: Option<Charge>,
     log: Option<PathBuf>,
     clean_up: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -196,14 +199,16 @@ impl Attempt {
             .mode(0o700)
             .create(&spec.scratch)
             .map_err(|error| StartError::Failed(format!("{}: {error}", spec.scratch.display())))?;
-        let made = scope.cgroup(&spec.id, spec.limits).map_err(failed);
+        let watched = spec.guardian.as_ref().map_or(Ok(()), |one| one.watch(&scope.folders));
+        let made = watched.and_then(|()| scope.cgroup(&spec.id, spec.limits)).map_err(failed);
         let cgroup = made.inspect_err(|_| remove_scratch(spec))?;
         let ground = Ground { spec, scope: &scope, cgroup: cgroup.as_ref() };
         let spawned = planner(&ground).and_then(|plan| spawn(plan, cgroup.as_ref()));
         match spawned {
             Ok(Spawned { child, child_pidfd, handshake, log, clean_up }) => {
                 let (handshake, clean_up) = (Some(handshake), Some(clean_up));
-                Ok(Attempt { child, child_pidfd, handshake, cgroup, log, clean_up })
+                let charge = None;
+                Ok(Attempt { child, child_pidfd, handshake, cgroup, charge, log, clean_up })
             }
             Err(error) => {
                 if let Some(cgroup) = &cgroup {
@@ -225,11 +230,16 @@ impl Attempt {
             }
             Err(error) => return Err((error, self.cgroup.take())),
         };
-        if let Err(error) = handshake.release() {
-            let error = StartError::Failed(format!("handshake: {error}"));
-            return Err((error, self.cgroup.take()));
-        }
         let Ready { agent, first } = ready;
+        let guarded = spec.guardian.as_ref().map(|guardian| guardian.hold(&first)).transpose();
+        let guarded = guarded.map_err(|error| format!("guardian: {error}"));
+        let released = guarded.and_then(|charge| {
+            self.charge = charge;
+            handshake.release().map_err(|error| format!("handshake: {error}"))
+        });
+        if let Err(error) = released {
+            return Err((StartError::Failed(error), self.cgroup.take()));
+        }
         let stdio = [
             self.child.stdin.take().map(OwnedFd::from).expect("piped"),
             self.child.stdout.take().map(OwnedFd::from).expect("piped"),
@@ -304,6 +314,7 @@ impl Attempt {
     }
 
     fn clean_up(&mut self, cgroup: Option<&Cgroup>, spec: &Spec) {
+        self.charge = None;
         if let Some(clean_up) = self.clean_up.take() {
             clean_up();
         }

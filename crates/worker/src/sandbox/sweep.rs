@@ -24,10 +24,7 @@ pub fn sweep(scratch_root: &Path) {
     const PATIENCE: Duration = Duration::from_secs(5);
     let deadline = Instant::now() + PATIENCE;
     for folder in scope::recorded(scratch_root) {
-        while !cgroup::members(&folder).is_empty() && Instant::now() < deadline {
-            cgroup::kill(&folder);
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        cgroup::empty(&folder, deadline);
     }
     kill_marked(&scope::name(scratch_root));
     for entry in fs::read_dir(scratch_root).into_iter().flatten().flatten() {

@@ -17,7 +17,7 @@ use hostler_worker::sandbox::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 fn probes() -> &'static [(Arc<dyn Runtime>, Probe)] {
     static PROBES: OnceLock<Vec<(Arc<dyn Runtime>, Probe)>> = OnceLock::new();
@@ -36,7 +36,7 @@ fn probes() -> &'static [(Arc<dyn Runtime>, Probe)] {
 }
 
 /// Runs `test` for each runtime of this host.
-fn for_each(test: impl AsyncFn(&dyn Runtime)) {
+pub(super) fn for_each(test: impl AsyncFn(&dyn Runtime)) {
     let executor = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -62,12 +62,12 @@ fn enforced(runtime: &dyn Runtime, limit: &str) -> bool {
 }
 
 /// A folder that a worker would own.
-struct Room {
+pub(super) struct Room {
     folder: tempfile::TempDir,
 }
 
 impl Room {
-    fn new() -> Room {
+    pub(super) fn new() -> Room {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("workspace")).expect("a workspace");
         Room { folder }
@@ -97,10 +97,11 @@ impl Room {
             },
             model_socket: None,
             scratch: self.scratch_root().join("one"),
+            guardian: None,
         }
     }
 
-    fn shell(&self, script: &str) -> Spec {
+    pub(super) fn shell(&self, script: &str) -> Spec {
         self.spec(&["sh", "-c", script])
     }
 }
@@ -143,7 +144,7 @@ async fn run(runtime: &dyn Runtime, spec: Spec) -> Output {
 }
 
 /// Reads until `text` has come.
-async fn read_until(sandbox: &mut Sandbox, text: &str) -> String {
+pub(super) async fn read_until(sandbox: &mut Sandbox, text: &str) -> String {
     let mut seen = String::new();
     while !seen.contains(text) {
         let mut buffer = [0; 4096];

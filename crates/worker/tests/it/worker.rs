@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::server::{FakeServer, PATIENCE};
+use super::guardian;
 
 /// The runtime these tests use: bubblewrap, or another that this host has.
 fn runtime() -> Option<&'static str> {
@@ -61,7 +62,13 @@ impl Bench {
     async fn with(welcome: Welcome, change: impl FnOnce(&mut Config)) -> Bench {
         let server = FakeServer::start(welcome).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let mut config = Config::new(&server.url, "secret", "worker-1", &folder.path().join("d"));
+        let mut config = Config::new(
+            &server.url,
+            "secret",
+            "worker-1",
+            &folder.path().join("d"),
+            guardian::program(),
+        );
         config.slots = 4;
         change(&mut config);
         let shutdown = CancellationToken::new();
@@ -347,7 +354,9 @@ async fn one_process_takes_turn_after_turn_until_it_is_closed() {
 async fn a_wrong_token_and_a_taken_directory_are_errors_of_their_own() {
     let server = FakeServer::start(long_lease()).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let config = |token: &str| Config::new(&server.url, token, "worker-1", folder.path());
+    let config = |token: &str| {
+        Config::new(&server.url, token, "worker-1", folder.path(), guardian::program())
+    };
     let refused = hostler_worker::run(config("wrong"), CancellationToken::new()).await;
     assert!(matches!(refused, Err(hostler_worker::Error::Refused(_))), "{refused:?}");
     let shutdown = CancellationToken::new();

@@ -3,6 +3,9 @@
 //! Some tests need a worker that is killed: they run this binary again with one test and a
 //! variable that says what the worker is to do.
 
+use hostler_worker::sandbox::Guardian;
+
+use super::super::guardian;
 use super::*;
 
 /// What the re-run test binary is to be: `<runtime> <scratch root> <script>`, by line.
@@ -87,6 +90,8 @@ fn the_worker_to_be_killed() {
     let runtime = runtimes().into_iter().find(|one| one.name() == name).expect("a runtime");
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
     executor.expect("a runtime").block_on(async {
+        let guardian = Guardian::start(guardian::program()).expect("a guardian");
+        guardian.renew(i64::MAX);
         let spec = Spec {
             id: "one".to_owned(),
             argv: vec!["sh".to_owned(), "-c".to_owned(), script],
@@ -102,6 +107,7 @@ fn the_worker_to_be_killed() {
             },
             model_socket: None,
             scratch: root.join("one"),
+            guardian: Some(guardian),
         };
         let mut sandbox = runtime.start(spec).await.expect("started");
         sandbox.wait().await;
@@ -171,15 +177,11 @@ fn sweeping_ends_and_removes_what_a_worker_and_its_guardian_left() {
         let script = format!("{} sleep 1000", daemons(&mark));
         let mut worker = worker(runtime, &root, &script).spawn().expect("spawned");
         eventually("the sandbox runs", || processes_with(&mark).len() > 4);
-        // As a power cut for both would: the guardian first.
-        for guardian in cgroups_of(&root)
-            .first()
-            .iter()
-            .flat_map(|folder| processes_with(&format!("hostler-guardian\0{}", folder.display())))
-        {
-            let killed = Command::new("kill").args(["-9", &guardian.to_string()]).status();
-            assert!(killed.expect("run").success());
-        }
+        // As a power cut for both would: the guardian first, by a worker that cannot replace it.
+        let worker_pid = i32::try_from(worker.id()).expect("a pid");
+        guardian::signal(worker_pid, "STOP");
+        let guardian_pid = guardian::of(worker_pid).expect("it has one");
+        guardian::signal(guardian_pid, "KILL");
         worker.kill().expect("killed");
         worker.wait().expect("waited for");
         let cgroups = cgroups_of(&root);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use super::super::guardian;
 use super::model::Model;
 use super::server::{FakeServer, State};
 use super::{assignment, fresh, input, long_lease, poll, runtime};
@@ -33,7 +34,13 @@ fn program() -> Option<PathBuf> {
 fn the_worker_itself() {
     let Ok(given) = std::env::var(WORKER) else { return };
     let (url, data_dir) = given.split_once(' ').expect("two words");
-    let config = hostler_worker::Config::new(url, "secret", "worker-1", Path::new(data_dir));
+    let config = hostler_worker::Config::new(
+        url,
+        "secret",
+        "worker-1",
+        Path::new(data_dir),
+        guardian::program(),
+    );
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = executor
         .expect("a runtime")

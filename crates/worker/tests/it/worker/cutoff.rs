@@ -7,6 +7,7 @@ use hostler_wire::v1::Welcome;
 use hostler_wire::v1::ended::Cause;
 use hostler_worker::spool::FILE_BYTES_MAX;
 
+use super::super::guardian;
 use super::server::FakeServer;
 use super::{Bench, is_running, long_lease, marker, poll, runtime, shell};
 
@@ -145,7 +146,13 @@ async fn a_worker_that_was_stalled_sees_its_fence_before_its_mail() {
         Welcome { lease_ms: 2_000, heartbeat_ms: 100, fence_ms: 1_000, ..Welcome::default() };
     let server = FakeServer::start(welcome).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let config = hostler_worker::Config::new(&server.url, "secret", "worker-1", folder.path());
+    let config = hostler_worker::Config::new(
+        &server.url,
+        "secret",
+        "worker-1",
+        folder.path(),
+        guardian::program(),
+    );
     let (stall, stalled) = tokio::sync::oneshot::channel();
     let shutdown = tokio_util::sync::CancellationToken::new();
     let until = shutdown.clone();
@@ -175,8 +182,13 @@ async fn a_worker_that_was_stalled_sees_its_fence_before_its_mail() {
 fn the_stalling_worker_itself() {
     let Ok(given) = std::env::var(STALLING_WORKER) else { return };
     let (url, data_dir) = given.split_once(' ').expect("two words");
-    let mut config =
-        hostler_worker::Config::new(url, "secret", "worker-1", std::path::Path::new(data_dir));
+    let mut config = hostler_worker::Config::new(
+        url,
+        "secret",
+        "worker-1",
+        std::path::Path::new(data_dir),
+        guardian::program(),
+    );
     config.watchdog = true;
     let stall = std::path::Path::new(data_dir).join("stall");
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -222,4 +234,36 @@ async fn a_worker_that_stands_still_ends_itself_and_its_sandboxes_before_its_lea
     assert!(since.elapsed() < Duration::from_millis(lease_ms), "{:?}", since.elapsed());
     let status = worker.wait().expect("it has ended");
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{status:?}");
+}
+
+/// Its first guardian is killed, and no other can be started for as long as a folder is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_a_guardian_takes_no_work_until_it_has_one_again() {
+    if runtime().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let in_the_way = folder.path().join("in-the-way");
+    let script = format!("[ -d {} ] || exec \"$0\" \"$@\"", in_the_way.display());
+    let with_words = |mut words: Vec<std::ffi::OsString>| {
+        words.splice(0..0, ["/bin/sh".into(), "-c".into(), script.into()]);
+        words
+    };
+    let bench = Bench::with(long_lease(), |config| {
+        config.guardian = with_words(std::mem::take(&mut config.guardian));
+    })
+    .await;
+    bench.server.until("the offer", |state| (state.offered == 4).then_some(())).await;
+    std::fs::create_dir(&in_the_way).expect("a folder");
+    let own = i32::try_from(std::process::id()).expect("a pid");
+    guardian::signal(guardian::of(own).expect("it has one"), "KILL");
+    bench.server.until("nothing is offered", |state| (state.offered == 0).then_some(())).await;
+    std::fs::remove_dir(&in_the_way).expect("removed");
+    bench.server.until("the offer", |state| (state.offered == 4).then_some(())).await;
+    let assigned = shell("echo guarded", "x");
+    let attempt_id = assigned.attempt_id.clone();
+    bench.server.assign(assigned);
+    let ended = bench.server.ended(&attempt_id).await;
+    assert_eq!(ended.cause(), Cause::Exited, "{}", ended.error);
+    bench.stop().await;
 }
