@@ -5,8 +5,10 @@ mod it {
     mod agents;
     mod claude;
     mod claude_inputs;
+    mod cluster;
     mod commands;
     mod crash;
+    mod frozen;
     mod help;
     mod host;
     mod model;

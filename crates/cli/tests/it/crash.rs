@@ -1,29 +1,16 @@
 //! Dying without a word: what was accepted is carried out, once at a time, and nothing is left.
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use hostler_wire::json::Record;
 use hostler_wire::json::word::{AttemptStatus, RunStatus};
-use hostler_wire::json::{AttemptList, Record, Run, RunList};
 
-use super::host::{Host, Process, processes_with, until, within};
+use super::cluster::{Cluster, attempts, runs};
+use super::host::{Host, processes_with, until, within};
 
 /// A dead worker's runs are taken up again within this (RUN-6).
 const TAKEOVER_MAX: Duration = Duration::from_secs(10);
-
-/// The runs of a task, of which at most one may be live.
-fn runs(host: &Host, task: &str) -> Vec<Run> {
-    let list: RunList = host.ask(&["runs", "list", "--task", task]);
-    let is_live = |run: &&Run| matches!(run.status, RunStatus::Accepted | RunStatus::Running);
-    assert!(list.runs.iter().filter(is_live).count() <= 1, "{:?}", list.runs);
-    list.runs
-}
-
-fn attempts(host: &Host, run: &Run) -> AttemptList {
-    host.ask(&["runs", "attempts", &run.id.to_string()])
-}
 
 /// The whole stream, without a hole.
 fn records(host: &Host, task: &str) -> Vec<Record> {
@@ -74,32 +61,10 @@ fn a_task_survives_the_crash_of_server_and_worker() {
     until("nothing is left", || processes_with(&mark).is_empty().then_some(()));
 }
 
-/// A server alone, and what its workers need to know.
-fn cluster(host: &mut Host) -> (Process, String) {
-    // Free now; taken again at once.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}");
-    host.set("HOSTLER_TOKEN", "the-token-of-this-cluster");
-    let listen = format!("127.0.0.1:{port}");
-    let server = ["server", "--listen", &listen, "--fallback-runtime", "bubblewrap"];
-    let server = host.start(&mut host.command(server));
-    host.set("HOSTLER_URL", &url);
-    until("the server answers", || (host.run(["workers", "list"]).code == Some(0)).then_some(()));
-    (server, url)
-}
-
-fn worker(host: &Host, url: &str, name: &str) -> (Process, PathBuf) {
-    let (dir, work) = (host.path(name), host.work());
-    let words = ["worker", "--server", url, "--data-dir", dir.to_str().unwrap()];
-    let words = [&words[..], &["--allow-dir", work.to_str().unwrap()]].concat();
-    (host.start(&mut host.command(words)), dir)
-}
-
 #[test]
 fn the_run_of_a_dead_worker_is_taken_up_by_another() {
     let Some(mut host) = Host::with_sandbox() else { return };
-    let (_server, url) = cluster(&mut host);
-    let mut workers = vec![worker(&host, &url, "one"), worker(&host, &url, "two")];
+    let mut cluster = Cluster::start(&mut host);
     let mark = format!("86398.{}", std::process::id());
     let task = host.detached(&format!(
         "run: sleep {mark} > /dev/null 2>&1 &\nrun: echo one >> file\nwait: 3s\nsay: through"
@@ -108,10 +73,7 @@ fn the_run_of_a_dead_worker_is_taken_up_by_another() {
     until("the agent works", || file.exists().then_some(()));
     let run = runs(&host, &task).pop().expect("a run");
     let owner = run.claimed_by_worker_id.expect("a worker");
-    let id = |dir: &PathBuf| fs::read_to_string(dir.join("worker-id")).unwrap_or_default();
-    let index = workers.iter().position(|(_, dir)| id(dir).trim() == owner);
-    let (dead, _) = workers.swap_remove(index.expect("one of them"));
-    dead.crash();
+    cluster.take(&owner).crash();
     let died_at = Instant::now();
     let taken = within(TAKEOVER_MAX, "another worker has taken it up (RUN-6)", || {
         let run = runs(&host, &task).pop()?;
