@@ -22,7 +22,8 @@ pub struct Faults {
     /// A worker's connection breaks at a frame, and then is noticed late.
     pub cut: u32,
     pub half_open: u32,
-    /// A worker's process is killed, or its machine stands still, at one of its wake-ups.
+    /// A worker's process is killed, or stands still, alone or with its machine, at one of its
+    /// wake-ups.
     pub kill: u32,
     pub freeze: u32,
     /// A worker cannot reach anybody for a while.

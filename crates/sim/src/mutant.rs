@@ -71,6 +71,8 @@ mutants! {
     LeaseOutlivesItsAttempt by "lease";
     LeaseEndsEarly by "lease" | "once";
     FenceIsIgnored by "lease" | "input" | "once";
+    /// Nobody ends the agents of a worker that stands still.
+    GuardianSleeps by "lease";
     AssignmentIsTakenTwice by "once";
     ChunksAreNumberedAnew by "order";
     WaiterIsForgotten by "cap";
@@ -138,6 +140,7 @@ impl Mutant {
                 faults.partition = 150;
                 faults.kill = 60;
             }
+            Mutant::GuardianSleeps => faults.freeze = 150,
             Mutant::InterruptIsForAnyTurn => faults.late = 2_000,
             Mutant::AssignmentIsTakenTwice | Mutant::OldLeaseIsBelieved => {
                 faults.cut = 200;

@@ -39,6 +39,8 @@ pub struct Worker {
     pub retired: bool,
     pub incarnation: IncarnationId,
     pub frozen_until: Option<i64>,
+    /// Its process alone stands still: what it runs goes on, in its guardian's charge.
+    agents_go_on: bool,
     pub unreachable_until: i64,
     pub slots: u64,
     offer: Offer,
@@ -91,6 +93,7 @@ impl Worker {
             retired: false,
             incarnation: IncarnationId(Uuid::nil()),
             frozen_until: None,
+            agents_go_on: false,
             unreachable_until: 0,
             slots: dice.range(1, 3) as u64,
             offer,
@@ -182,19 +185,42 @@ impl World {
         }
     }
 
+    /// The machine stands still, or the worker's process alone.
     fn freeze(&mut self, index: usize) {
         let span = self.dice.range(500, 15_000);
-        let now = self.now;
-        self.say(format_args!("worker {index} stands still for {span} ms"));
+        let (now, agents_go_on) = (self.now, self.dice.chance(5_000));
+        self.say(format_args!(
+            "worker {index} stands still for {span} ms, its agents go on: {agents_go_on}"
+        ));
         let worker = &mut self.workers[index];
         worker.frozen_until = Some(now + span);
+        worker.agents_go_on = agents_go_on;
         let life = worker.life;
-        for (attempt, execution) in &worker.executions {
-            if execution.is_alive {
-                self.check.lease.close(index, *attempt, now);
+        let kill_at = worker.lease_end - limits::GUARDIAN.0;
+        if agents_go_on {
+            let after = (kill_at - now).max(0) + self.dice.range(0, limits::STOP_KILL.0);
+            self.at(after, Event::Guardian { worker: index, life });
+        } else {
+            for (attempt, execution) in &worker.executions {
+                if execution.is_alive {
+                    self.check.lease.close(index, *attempt, now);
+                }
             }
         }
         self.at(span, Event::Thaw { worker: index, life });
+    }
+
+    /// Kills what a worker that stands still cannot. One that went on meanwhile has renewed its
+    /// lease, or has stopped everything itself.
+    pub fn guardian(&mut self, index: usize, life: u64) {
+        let worker = &self.workers[index];
+        let stands_still = worker.frozen_until.is_some() && worker.agents_go_on;
+        let is_due = self.now >= worker.lease_end - limits::GUARDIAN.0;
+        let sleeps = self.mutant == Some(Mutant::GuardianSleeps);
+        if worker.life == life && stands_still && is_due && !sleeps {
+            self.say(format_args!("worker {index} is overtaken by its guardian"));
+            self.stop_all(index, 0);
+        }
     }
 
     pub fn thaw(&mut self, index: usize, life: u64) {
@@ -203,7 +229,11 @@ impl World {
         }
         self.workers[index].frozen_until = None;
         self.say(format_args!("worker {index} goes on"));
-        if self.is_lease_over(index) {
+        if self.workers[index].agents_go_on {
+            if self.is_lease_over(index) {
+                self.fence(index);
+            }
+        } else if self.is_lease_over(index) {
             // Nothing of it has moved yet: killed before any effect.
             for execution in self.workers[index].executions.values_mut() {
                 execution.is_alive = false;

@@ -97,6 +97,10 @@ pub enum Event {
         life: u64,
     },
     Revive(usize),
+    Guardian {
+        worker: usize,
+        life: u64,
+    },
     Thaw {
         worker: usize,
         life: u64,
@@ -318,6 +322,7 @@ impl World {
             Event::Wake { worker, life } => self.wake(worker, life),
             Event::Revive(worker) => self.revive(worker),
             Event::Thaw { worker, life } => self.thaw(worker, life),
+            Event::Guardian { worker, life } => self.guardian(worker, life),
             Event::Step { worker, life, attempt, number } => {
                 self.step(worker, life, attempt, number);
             }
