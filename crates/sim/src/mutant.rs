@@ -89,7 +89,7 @@ mutants! {
     InterruptIsForAnyTurn by "input" | "turn";
     CloseIsLost by "lost" | "turn";
     /// A further turn never arrives.
-    TurnIsNeverGiven by "lost";
+    TurnIsNeverGiven by "lost" | "turn";
     SteerIsGivenTwice by "once";
     SteerIsForgotten by "turn";
     /// A steer that was confirmed stays on its way.

@@ -56,20 +56,21 @@ fn cancel(txn: &mut Txn<'_>, mut task: Task) -> Decided<Cancelled> {
     task.state = legal(task.state.next(state::Event::Cancel));
     task.parked = None;
     task.wake_at = None;
+    if open.is_none() {
+        let at = task.target_run_id.map(|id| (id, None));
+        txn.event(task.id, at, "task_cancelled", json!({}));
+    }
     submit::drop_waiting(txn, &mut task, "cancelled")?;
     txn.put_task(task.clone())?;
     match open {
         Some(run) => finish::cancel_idle(txn, &mut task, run)?,
-        None => {
-            let at = task.target_run_id.map(|id| (id, None));
-            txn.event(task.id, at, "task_cancelled", json!({}));
-            if was_awake {
-                // It may have been the one that its session's other tasks waited behind.
-                let session = txn.session(task.workspace_id, task.session_id.clone());
-                let session = txn.known(session)?;
-                wake_waiter(txn, &session)?;
-            }
+        None if was_awake => {
+            // It may have been the one that its session's other tasks waited behind.
+            let session = txn.session(task.workspace_id, task.session_id.clone());
+            let session = txn.known(session)?;
+            wake_waiter(txn, &session)?;
         }
+        None => {}
     }
     Ok(Cancelled { task, settled: true })
 }

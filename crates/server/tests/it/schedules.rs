@@ -210,7 +210,7 @@ async fn each_fault_is_named_with_its_field() {
         (
             post(),
             create.clone(),
-            with(json!({"prompt": long((256 << 10) + 1)})),
+            with(json!({"prompt": long((1 << 20) + 1)})),
             413,
             "too_large",
             "prompt",
