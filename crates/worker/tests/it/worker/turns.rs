@@ -232,12 +232,14 @@ async fn an_interrupt_keeps_the_process_and_a_given_turn_works_in_it() {
     let nothing = |state: &State| state.held(&attempt_id).is_empty().then_some(());
     server.until("nothing is held", nothing).await;
     // That turn is over: it means nothing, whatever runs by now.
-    let next = input("run: echo $PPID >> pids\nwait: 300ms\nsay: alive");
+    let next = input("run: echo $PPID >> pids; until [ -e go ]; do sleep 0.02; done\nsay: alive");
     for _ in 0..3 {
         server.give(&attempt_id, false, next.clone());
     }
     server.fate(&attempt_id, &next.input_id, &["turn_started"]).await;
     server.interrupt(&attempt_id, &first_id);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    scripted.let_go();
     server.fate(&attempt_id, &next.input_id, &["turn_started", "turn_ended"]).await;
     assert_eq!(server.state().turns(&attempt_id)[1].reason, "completed");
     // What was returned may come again as a turn.
