@@ -49,8 +49,8 @@ struct State {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Entry {
     ReadyTask(String, Priority, Option<Timestamp>, TaskId),
-    /// By what it needs, its pass and its key.
-    ReadyClass(Priority, WorkspaceId, String, u64, String),
+    /// By what it needs, its pass, its age and its key.
+    ReadyClass(Priority, WorkspaceId, String, u64, Timestamp, String),
     ClassOf(AgentId, String),
     Held(WorkspaceId, String),
     Due(Timestamp, Due),
@@ -201,7 +201,8 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
             let tiers = Priority::ALL.iter().filter(|tier| instance.is_ready_at(**tier));
             let ready = tiers.map(|tier| {
                 let (needs, pass) = (signature.clone(), instance.pass);
-                Entry::ReadyClass(*tier, workspace, needs, pass, key.clone())
+                let made = instance.created_at;
+                Entry::ReadyClass(*tier, workspace, needs, pass, made, key.clone())
             });
             let due = instance.due_at().map(|at| Entry::Due(at, Due::Instance(key.clone())));
             let held = instance.held_until.map(|_| Entry::Held(workspace, key.clone()));

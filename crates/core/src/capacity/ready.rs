@@ -19,6 +19,7 @@ use super::needs::{Needs, Room};
 use crate::id::{TaskId, WorkspaceId};
 use crate::limits;
 use crate::task::Priority;
+use crate::time::Timestamp;
 
 /// A task that may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +43,20 @@ pub struct Ready {
 /// A class with ready tasks of one priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Class {
-    /// Its place among others, then its key.
+    /// Its place among others; of those in one place the one that was made first comes first.
     pub pass: u64,
+    pub created_at: Timestamp,
     pub key: String,
     pub room: u32,
     /// How many of its tasks keep its place; afterwards `weight` in each turn.
     pub left: u32,
     pub weight: u32,
+}
+
+impl Class {
+    fn place(&self) -> (u64, Timestamp, &str) {
+        (self.pass, self.created_at, &self.key)
+    }
 }
 
 /// What a keeper can look up, each in one index. Only classes that are ready are seen.
@@ -73,7 +81,7 @@ pub trait Look {
         after: &str,
     ) -> Result<Option<String>, Self::Error>;
 
-    /// The first `count` of those classes with the signature, by pass and key.
+    /// The first `count` of those classes with the signature, by pass, age and key.
     fn classes(
         &mut self,
         priority: Priority,
@@ -138,7 +146,7 @@ impl<L: Look> Search<'_, L> {
             for signature in signatures {
                 classes.extend(self.look.classes(priority, workspace, &signature, quota)?);
             }
-            classes.sort_by(|a, b| (a.pass, &a.key).cmp(&(b.pass, &b.key)));
+            classes.sort_by(|a, b| a.place().cmp(&b.place()));
             classes.truncate(quota);
             let tasks = self.take(priority, classes, quota)?;
             let candidate = |task| Candidate { task, workspace, weight, priority };
@@ -243,7 +251,7 @@ struct Turns {
 
 impl Turns {
     fn new(class: Class, given: u32) -> Self {
-        let Class { key, room, left, weight, pass: _ } = class;
+        let Class { key, room, left, weight, .. } = class;
         let weight = weight.max(1);
         // What it gave in the tiers before has used up part of its turn.
         let left = match left.max(1).checked_sub(given) {
@@ -299,7 +307,8 @@ mod tests {
             for _ in 0..count {
                 let pass = self.classes.len() as u64;
                 let key = format!("class-{pass:05}");
-                let class = Class { pass, key, room: 10, left: 1, weight: 1 };
+                let created_at = Timestamp(0);
+                let class = Class { pass, created_at, key, room: 10, left: 1, weight: 1 };
                 self.classes.push((workspace, needs.clone(), class, tasks));
             }
         }

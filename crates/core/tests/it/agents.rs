@@ -56,8 +56,8 @@ fn a_deleted_agent_is_gone_and_its_key_is_free() {
               A2 is queued, A2.1 queued
             > worker w1 slots=5
               welcome
-              w1 <- assign A2/1#1 term 1 input A2.1
               w1 <- assign A/1#1 term 1 input A.1
+              w1 <- assign A2/1#1 term 1 input A2.1
             =
               A running | A.1 taken
                 A/1 accepted | #1 pending on w1 | turns 0 snapshots 1

@@ -106,8 +106,8 @@ fn what_runs_is_reserved_until_its_end_its_loss_or_its_workers_new_start() {
               w1 <- assign D/1#1 term 1 input D.1
             > worker w1 anew slots=9 cpu=4000
               welcome
-              w1 <- assign C/1#2 term 2 input C.1
               w1 <- assign B/1#2 term 2 input B.1
+              w1 <- assign C/1#2 term 2 input C.1
               w1 <- assign D/1#2 term 2 input D.1
             > room w1
               reserved Resources { cpu_millis: 3000, memory_bytes: 0, gpus: 0 }

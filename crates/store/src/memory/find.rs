@@ -97,19 +97,19 @@ impl<'s> Looks<'s> {
     /// The entries of ready classes from this one on.
     fn from(&self, start: Entry) -> impl Iterator<Item = ReadyClass<'s>> + use<'s> {
         self.0.index.range(start..).map_while(|entry| match entry {
-            Entry::ReadyClass(priority, workspace, needs, pass, key) => {
-                Some((*priority, *workspace, needs, *pass, key))
+            Entry::ReadyClass(priority, workspace, needs, _, _, key) => {
+                Some((*priority, *workspace, needs, key))
             }
             _ => None,
         })
     }
 }
 
-type ReadyClass<'s> = (Priority, WorkspaceId, &'s String, u64, &'s String);
+type ReadyClass<'s> = (Priority, WorkspaceId, &'s String, &'s String);
 
 /// Where the classes of a workspace with these needs begin.
 fn first(priority: Priority, workspace: WorkspaceId, needs: &str) -> Entry {
-    Entry::ReadyClass(priority, workspace, needs.to_owned(), 0, String::new())
+    Entry::ReadyClass(priority, workspace, needs.to_owned(), 0, Timestamp(i64::MIN), String::new())
 }
 
 impl Look for Looks<'_> {
@@ -155,11 +155,17 @@ impl Look for Looks<'_> {
         let found = found.take_while(|class| {
             (class.0, class.1, class.2.as_str()) == (priority, workspace, needs)
         });
-        let class = |(_, _, _, pass, key): ReadyClass<'_>| {
+        let class = |(_, _, _, key): ReadyClass<'_>| {
             let row = self.0.rows.get(&Key::Instance(key.clone()));
             let Some((_, Row::Instance(instance))) = row else { return None };
-            let (room, left) = (instance.room(), instance.turn_left());
-            Some(Class { pass, key: key.clone(), room, left, weight: instance.weight })
+            Some(Class {
+                pass: instance.pass,
+                created_at: instance.created_at,
+                key: key.clone(),
+                room: instance.room(),
+                left: instance.turn_left(),
+                weight: instance.weight,
+            })
         };
         Ok(found.take(count).filter_map(class).collect())
     }

@@ -6,6 +6,7 @@ use hostler_core::capacity::needs::Room;
 use hostler_core::capacity::ready::{self, Class, Look, Ready};
 use hostler_core::id::{TaskId, WorkspaceId};
 use hostler_core::task::Priority;
+use hostler_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::find::{bounded, id};
@@ -35,11 +36,11 @@ macro_rules! tier {
                 " = 1 AND workspace_id = ?1 AND needs > ?2 ORDER BY needs LIMIT 1"
             ),
             classes: concat!(
-                "SELECT pass, key, room, turn, weight FROM instances INDEXED BY instances_",
+                "SELECT pass, created_at, key, room, turn, weight FROM instances INDEXED BY instances_",
                 $ready,
                 " WHERE ",
                 $ready,
-                " = 1 AND workspace_id = ?1 AND needs = ?2 ORDER BY pass, key LIMIT ?3"
+                " = 1 AND workspace_id = ?1 AND needs = ?2 ORDER BY pass, created_at, key LIMIT ?3"
             ),
         }
     };
@@ -117,8 +118,14 @@ impl Look for Looks<'_> {
         let of = params![workspace.0.cast_signed(), needs, bounded(count)];
         let classes = statement.query_map(of, |row| {
             let pass: i64 = row.get(0)?;
-            let (key, room, left, weight) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok(Class { pass: pass.cast_unsigned(), key, room, left, weight })
+            Ok(Class {
+                pass: pass.cast_unsigned(),
+                created_at: Timestamp(row.get(1)?),
+                key: row.get(2)?,
+                room: row.get(3)?,
+                left: row.get(4)?,
+                weight: row.get(5)?,
+            })
         })?;
         classes.collect()
     }

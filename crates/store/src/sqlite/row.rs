@@ -137,6 +137,7 @@ pub fn columns(to: &mut Binder<'_, '_>, row: &Row) -> Result<()> {
         Row::Instance(instance) => {
             to.number(instance.workspace_id.0)?;
             to.id(&instance.agent_id.0)?;
+            to.put(instance.created_at.0)?;
             to.put(instance.needs.signature())?;
             to.number(instance.pass)?;
             to.put(instance.room())?;

@@ -136,12 +136,12 @@ const SESSION: Table = Table {
 
 const INSTANCE: Table = Table {
     index: 9,
-    insert: "INSERT INTO instances (key, version, body, workspace_id, agent_id, needs, pass, room,
-          turn, weight, ready_urgent, ready_high, ready_normal, ready_low, held, due_at)
-        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-    update: "UPDATE instances SET version = ?2 + 1, body = ?3, needs = ?6, pass = ?7, room = ?8,
-          turn = ?9, weight = ?10, ready_urgent = ?11, ready_high = ?12, ready_normal = ?13,
-          ready_low = ?14, held = ?15, due_at = ?16
+    insert: "INSERT INTO instances (key, version, body, workspace_id, agent_id, created_at, needs,
+          pass, room, turn, weight, ready_urgent, ready_high, ready_normal, ready_low, held, due_at)
+        VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    update: "UPDATE instances SET version = ?2 + 1, body = ?3, needs = ?7, pass = ?8, room = ?9,
+          turn = ?10, weight = ?11, ready_urgent = ?12, ready_high = ?13, ready_normal = ?14,
+          ready_low = ?15, held = ?16, due_at = ?17
         WHERE key = ?1 AND version = ?2",
     delete: "DELETE FROM instances WHERE key = ?1 AND version = ?2",
     load: "SELECT version, body FROM instances WHERE key = ?1",

@@ -9,14 +9,16 @@ CREATE INDEX leases_idle ON leases (instance_key, due_at, attempt_id) WHERE due_
 ALTER TABLE workspaces ADD COLUMN weight INTEGER NOT NULL DEFAULT 1 CHECK (weight > 0);
 
 -- A class is found by what it needs, in an index of its own for each priority of which it has
--- ready tasks while it has room.
+-- ready tasks while it has room. Keys are hashes: rows and turns stand in the order of their making,
+-- so that what many schedules wake at once lies together.
 DROP INDEX instances_ready;
 DROP INDEX instances_list;
 ALTER TABLE instances RENAME TO instances_1;
 CREATE TABLE instances (
-  key TEXT NOT NULL PRIMARY KEY,
+  key TEXT NOT NULL UNIQUE,
   workspace_id INTEGER NOT NULL,
   agent_id BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
   version INTEGER NOT NULL CHECK (version > 0),
   needs TEXT NOT NULL,
   pass INTEGER NOT NULL,
@@ -32,11 +34,12 @@ CREATE TABLE instances (
   body TEXT NOT NULL,
   CHECK (ready_urgent + ready_high + ready_normal + ready_low = 0 OR room > 0),
   CHECK (held = 0 OR (room = 0 AND due_at IS NOT NULL))
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- How many ready tasks of each priority a class has, and what it needs as far as its row told.
 INSERT INTO instances
-  SELECT key, workspace_id, unhex(replace(body ->> '$.agent_id', '-', '')), version, needs, pass,
+  SELECT key, workspace_id, unhex(replace(body ->> '$.agent_id', '-', '')),
+    body ->> '$.created_at', version, needs, pass,
     room, 1, 1, urgent > 0 AND room > 0, high > 0 AND room > 0, normal > 0 AND room > 0,
     low > 0 AND room > 0, 0, NULL,
     json_set(json_remove(body, '$.runtime_type'), '$.ready',
@@ -62,13 +65,13 @@ CREATE INDEX instances_agent ON instances (agent_id, key);
 CREATE INDEX instances_due ON instances (due_at, key) WHERE due_at IS NOT NULL;
 CREATE INDEX instances_held ON instances (workspace_id, key) WHERE held = 1;
 CREATE INDEX instances_ready_urgent
-  ON instances (workspace_id, needs, pass, key, room, turn, weight) WHERE ready_urgent = 1;
+  ON instances (workspace_id, needs, pass, created_at, key, room, turn, weight) WHERE ready_urgent = 1;
 CREATE INDEX instances_ready_high
-  ON instances (workspace_id, needs, pass, key, room, turn, weight) WHERE ready_high = 1;
+  ON instances (workspace_id, needs, pass, created_at, key, room, turn, weight) WHERE ready_high = 1;
 CREATE INDEX instances_ready_normal
-  ON instances (workspace_id, needs, pass, key, room, turn, weight) WHERE ready_normal = 1;
+  ON instances (workspace_id, needs, pass, created_at, key, room, turn, weight) WHERE ready_normal = 1;
 CREATE INDEX instances_ready_low
-  ON instances (workspace_id, needs, pass, key, room, turn, weight) WHERE ready_low = 1;
+  ON instances (workspace_id, needs, pass, created_at, key, room, turn, weight) WHERE ready_low = 1;
 
 CREATE TABLE schedules (
   id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
