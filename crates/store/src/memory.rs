@@ -51,7 +51,9 @@ enum Entry {
     ReadyTask(String, Priority, Option<Timestamp>, TaskId),
     /// By what it needs, its pass, its age and its key.
     ReadyClass(Priority, WorkspaceId, String, u64, Timestamp, String),
-    ClassOf(AgentId, String),
+    /// By the time of its making, like the two before and after.
+    ClassIn(WorkspaceId, Timestamp, String),
+    ClassOf(AgentId, Timestamp, String),
     Held(WorkspaceId, String),
     Due(Timestamp, Due),
     Idle(String, Timestamp, AttemptId),
@@ -206,8 +208,10 @@ fn entries(key: &Key, row: &Row) -> Vec<Entry> {
             });
             let due = instance.due_at().map(|at| Entry::Due(at, Due::Instance(key.clone())));
             let held = instance.held_until.map(|_| Entry::Held(workspace, key.clone()));
-            let class = Entry::ClassOf(instance.agent_id, key.clone());
-            std::iter::once(class).chain(ready).chain(due).chain(held).collect()
+            let made = instance.created_at;
+            let of = Entry::ClassOf(instance.agent_id, made, key.clone());
+            let within = Entry::ClassIn(workspace, made, key.clone());
+            [of, within].into_iter().chain(ready).chain(due).chain(held).collect()
         }
         (Key::Worker(id), Row::Worker(worker)) => {
             let due = |until| Entry::Due(until, Due::Worker(id.clone(), worker.renewal));

@@ -14,28 +14,68 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     /// Not deleted, by `agent_key` upwards; the cursor is not used and all are given.
-    Agents { workspace: WorkspaceId },
+    Agents {
+        workspace: WorkspaceId,
+    },
     /// Newest first.
-    Tasks { workspace: WorkspaceId, filter: TaskFilter, after: Option<Uuid>, limit: usize },
+    Tasks {
+        workspace: WorkspaceId,
+        filter: TaskFilter,
+        after: Option<Uuid>,
+        limit: usize,
+    },
     /// Newest first.
-    Runs { workspace: WorkspaceId, filter: RunFilter, after: Option<Uuid>, limit: usize },
+    Runs {
+        workspace: WorkspaceId,
+        filter: RunFilter,
+        after: Option<Uuid>,
+        limit: usize,
+    },
     /// By number upwards.
-    Attempts { run: RunId },
+    Attempts {
+        run: RunId,
+    },
     /// By `seq` upwards, from after `after_seq`.
-    Snapshots { run: RunId, after_seq: u32, limit: usize },
+    Snapshots {
+        run: RunId,
+        after_seq: u32,
+        limit: usize,
+    },
     /// In the order of their coming, from after an input of the task; after any other id there
     /// are none.
-    Inputs { task: TaskId, after: Option<InputId>, limit: usize },
+    Inputs {
+        task: TaskId,
+        after: Option<InputId>,
+        limit: usize,
+    },
     /// Not deleted, newest first.
-    Schedules { workspace: WorkspaceId, agent: Option<AgentId>, after: Option<Uuid>, limit: usize },
+    Schedules {
+        workspace: WorkspaceId,
+        agent: Option<AgentId>,
+        after: Option<Uuid>,
+        limit: usize,
+    },
     /// The last one first, from before the number `before`.
-    Missed { schedule: ScheduleId, before: Option<u32>, limit: usize },
-    /// By key upwards, from after one; so are the two that follow.
-    Instances { workspace: WorkspaceId, after: Option<String>, limit: usize },
-    /// By id upwards.
-    Workers { after: Option<WorkerId>, limit: usize },
-    /// By number upwards.
-    Workspaces { after: Option<WorkspaceId>, limit: usize },
+    Missed {
+        schedule: ScheduleId,
+        before: Option<u32>,
+        limit: usize,
+    },
+    /// Newest first, from after an instance of the workspace; after any other key there are none.
+    Instances {
+        workspace: WorkspaceId,
+        after: Option<String>,
+        limit: usize,
+    },
+    /// By id upwards, from after one; so are those that follow.
+    Workers {
+        after: Option<WorkerId>,
+        limit: usize,
+    },
+    Workspaces {
+        after: Option<WorkspaceId>,
+        limit: usize,
+    },
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

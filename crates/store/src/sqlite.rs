@@ -125,10 +125,13 @@ impl Store for Sqlite {
     }
 
     fn load(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
-        // A reader sees what was committed before; the writer serves when all are busy, so that
-        // the engine never waits behind somebody's long list.
-        match self.readers.iter().find_map(|reader| reader.try_lock().ok()) {
-            Some(reader) => read::load(&reader, keys),
+        // What the writer has just written is in its cache. While it commits, a reader sees what
+        // was committed before, and nobody waits behind somebody's long list.
+        let writer = self.writer.try_lock();
+        let free =
+            writer.ok().or_else(|| self.readers.iter().find_map(|reader| reader.try_lock().ok()));
+        match free {
+            Some(connection) => read::load(&connection, keys),
             None => read::load(&self.writer(), keys),
         }
     }

@@ -13,7 +13,7 @@ use super::body::{self, Json, Query};
 use super::fault::Fault;
 use super::workspace::InWorkspace;
 
-/// The instances of the workspace by key: one for each execution class that was ever used.
+/// The instances of the workspace, newest first: one for each execution class that was ever used.
 #[utoipa::path(
     get, path = "/api/v1/workspaces/{workspace}/instances", tag = "instances",
     params(("workspace" = String, Path), Paged),

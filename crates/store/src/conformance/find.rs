@@ -144,7 +144,8 @@ pub fn what_fits_no_room_is_not_found(store: &dyn Store) {
     instances[2].needs.pool = "gpu".into();
     instances[3].needs.labels.insert("zone".into(), "ü".into());
     instances[4].needs.resources.memory_bytes = 100;
-    // Of one pass, the key decides.
+    // Of one pass, the age decides.
+    instances[3].created_at = Timestamp(99);
     (instances[2].pass, instances[3].pass) = (4, 4);
     let tasks: Vec<Task> = (1..=5).map(|number| on(number, task(number))).collect();
     put_all(store, &instances, &tasks);

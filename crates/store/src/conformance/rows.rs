@@ -233,7 +233,9 @@ pub fn session(task: &Task) -> Session {
 /// With room and nothing queued.
 pub fn instance(number: u64) -> Instance {
     let policy = Policy::default();
-    let mut instance = Instance::new(instance_key(number), &agent(1), &policy, Timestamp(20));
+    // Some are made at the same time.
+    let made = Timestamp(20 + number as i64 % 2);
+    let mut instance = Instance::new(instance_key(number), &agent(1), &policy, made);
     (instance.concurrency, instance.pass) = (2, number);
     instance
 }

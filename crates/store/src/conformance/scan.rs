@@ -302,21 +302,25 @@ pub fn missed_ticks_come_with_the_last_range_first(store: &dyn Store) {
 }
 
 pub fn instances_workers_and_workspaces_are_listed(store: &dyn Store) {
-    let mut instances = [2, 1, 3].map(instance);
-    instances[2].workspace_id = WorkspaceId(2);
+    let mut instances = [2, 1, 4, 3].map(instance);
+    instances[3].workspace_id = WorkspaceId(2);
     let workers = [worker(2, Some(1)), worker(1, None)];
     commit(store, instances.clone().map(|row| put(None, Row::Instance(row))).into());
     commit(store, workers.clone().map(|row| put(None, Row::Worker(row))).into());
     commit(store, [3, 2].map(|id| put(None, Row::Workspace(workspace(id)))).into());
-    let [two, one, _] = instances.map(Row::Instance);
+    let [two, one, four, _] = instances.map(Row::Instance);
     let classes = |after: Option<u64>, limit| {
         let after = after.map(instance_key);
         page(store, Query::Instances { workspace: HOME, after, limit })
     };
-    assert_eq!(classes(None, 2), Page { rows: vec![one.clone(), two.clone()], has_more: false });
+    let all = vec![one.clone(), four.clone(), two.clone()];
+    assert_eq!(classes(None, 3), Page { rows: all, has_more: false });
     assert_eq!(classes(None, 1), Page { rows: vec![one], has_more: true });
-    assert_eq!(classes(Some(1), 9), Page { rows: vec![two], has_more: false });
+    assert_eq!(classes(Some(1), 1), Page { rows: vec![four], has_more: true });
+    assert_eq!(classes(Some(4), 9), Page { rows: vec![two], has_more: false });
     assert_eq!(classes(Some(2), 9), Page::default());
+    assert_eq!(classes(Some(3), 9), Page::default(), "of another workspace");
+    assert_eq!(classes(Some(5), 9), Page::default(), "there is none");
     let [two, one] = workers.map(Row::Worker);
     let listed = |after: Option<u64>, limit| {
         page(store, Query::Workers { after: after.map(worker_id), limit })

@@ -40,9 +40,9 @@ pub fn find(state: &State, find: &Find) -> Found {
             Found::Leases(idle.collect())
         }
         Find::Classes { agent } => {
-            let start = Entry::ClassOf(*agent, String::new());
+            let start = Entry::ClassOf(*agent, Timestamp(i64::MIN), String::new());
             let classes = state.index.range(start..).map_while(|entry| match entry {
-                Entry::ClassOf(of, key) if of == agent => Some(key.clone()),
+                Entry::ClassOf(of, _, key) if of == agent => Some(key.clone()),
                 _ => None,
             });
             Found::Classes(classes.take(limits::CLASSES_MAX).collect())

@@ -65,12 +65,23 @@ pub fn scan(state: &State, query: &Query) -> Page {
             page(newest(state, Key::Missed(*schedule, 0), end, last), *limit)
         }
         Query::Instances { workspace, after, limit } => {
-            let after = after.clone().unwrap_or_default();
-            let rows = from(state, Key::Instance(after)).map_while(|row| match row {
-                Row::Instance(instance) => Some((row, instance.workspace_id)),
+            let class =
+                |made, key: &str| Entry::ClassIn(*workspace, Timestamp(made), key.to_owned());
+            let end = match after {
+                None => class(i64::MAX, ""),
+                Some(key) => match row(state, &Key::Instance(key.clone())) {
+                    Some(Row::Instance(row)) if row.workspace_id == *workspace => {
+                        class(row.created_at.0, key)
+                    }
+                    _ => class(i64::MIN, ""),
+                },
+            };
+            let classes = state.index.range(class(i64::MIN, "")..end).rev();
+            let keys = classes.filter_map(|entry| match entry {
+                Entry::ClassIn(_, _, key) => Some(key.clone()),
                 _ => None,
             });
-            page(rows.filter(|(_, of)| of == workspace).map(|(row, _)| row), *limit)
+            page(keys.filter_map(|key| row(state, &Key::Instance(key))), *limit)
         }
         Query::Workers { after, limit } => {
             let after = after.clone().unwrap_or(WorkerId(String::new()));

@@ -13,7 +13,7 @@ use super::{ready, unavailable};
 use crate::Error;
 
 const CLASSES: &str = "SELECT key FROM instances INDEXED BY instances_agent
-    WHERE agent_id = ?1 ORDER BY key LIMIT ?2";
+    WHERE agent_id = ?1 ORDER BY created_at, key LIMIT ?2";
 
 const HELD: &str = "SELECT key FROM instances INDEXED BY instances_held
     WHERE held = 1 AND workspace_id = ?1 ORDER BY key LIMIT ?2";

@@ -4,7 +4,7 @@ use hostler_core::id::{AgentId, RunId, TaskId, WorkspaceId};
 use hostler_core::key::{Key, Loaded, Row};
 use hostler_core::{run, task};
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use uuid::Uuid;
 
 use super::find::{bounded, id};
@@ -101,8 +101,13 @@ pub fn scan(connection: &mut Connection, query: &Query) -> Result<Page, Error> {
             Ok(cut(page.rows, *limit))
         }
         Query::Instances { workspace, after, limit } => {
-            let after = after.as_deref().unwrap_or_default();
-            let from = params![number(*workspace), after, one_more(*limit)];
+            let of = number(*workspace);
+            let made = match after {
+                None => Some(i64::MAX),
+                Some(key) => made(&connection, of, key)?,
+            };
+            let Some(made) = made else { return Ok(Page::default()) };
+            let from = params![of, made, after.as_deref().unwrap_or_default(), one_more(*limit)];
             let page =
                 all(&connection, INSTANCES, from, |text| row::from(text).map(Row::Instance))?;
             Ok(cut(page.rows, *limit))
@@ -141,7 +146,9 @@ const SCHEDULES_OF_AGENT: &str = "SELECT body FROM schedules INDEXED BY schedule
 const MISSED: &str = "SELECT body FROM missed
     WHERE schedule_id = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
 const INSTANCES: &str = "SELECT body FROM instances INDEXED BY instances_list
-    WHERE workspace_id = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+    WHERE workspace_id = ?1 AND (created_at, key) < (?2, ?3)
+    ORDER BY created_at DESC, key DESC LIMIT ?4";
+const INSTANCE_MADE: &str = "SELECT created_at FROM instances WHERE key = ?1 AND workspace_id = ?2";
 const WORKERS: &str = "SELECT body FROM workers WHERE id > ?1 ORDER BY id LIMIT ?2";
 const WORKSPACES: &str = "SELECT body FROM workspaces WHERE id > ?1 ORDER BY id LIMIT ?2";
 
@@ -319,6 +326,13 @@ impl Newest {
 }
 
 /// Leaves out the row that was read to see whether there are more.
+/// When an instance of the workspace was made.
+fn made(connection: &Connection, workspace: i64, key: &str) -> Result<Option<i64>, Error> {
+    let mut statement = connection.prepare_cached(INSTANCE_MADE).map_err(unavailable)?;
+    let made = statement.query_row(params![key, workspace], |row| row.get(0));
+    made.optional().map_err(unavailable)
+}
+
 fn cut(mut rows: Vec<Row>, limit: usize) -> Page {
     let has_more = rows.len() > limit;
     rows.truncate(limit);

@@ -60,8 +60,8 @@ INSERT INTO instances
   );
 DROP TABLE instances_1;
 
-CREATE INDEX instances_list ON instances (workspace_id, key);
-CREATE INDEX instances_agent ON instances (agent_id, key);
+CREATE INDEX instances_list ON instances (workspace_id, created_at, key);
+CREATE INDEX instances_agent ON instances (agent_id, created_at, key);
 CREATE INDEX instances_due ON instances (due_at, key) WHERE due_at IS NOT NULL;
 CREATE INDEX instances_held ON instances (workspace_id, key) WHERE held = 1;
 CREATE INDEX instances_ready_urgent
