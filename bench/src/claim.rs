@@ -49,7 +49,7 @@ pub async fn claim(
             }
         }
         samples.push(u64::try_from(offered.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        if let Some(report) = work.report() {
+        while let Some(report) = work.report() {
             link.send(report).await?;
         }
         while work.done < (round + 1) * tasks {

@@ -27,6 +27,8 @@ use crate::sample::wall_ns;
 const GATHERED_MAX: usize = 128;
 /// Events of one execution.
 const EVENTS: usize = 4;
+/// Executions in one report at most: a server takes up to 256 events.
+const REPORTED_MAX: usize = 256 / EVENTS;
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// One connection of a worker.
@@ -111,13 +113,14 @@ impl Work {
         !known
     }
 
-    /// The report of all that was taken since the last one.
+    /// A report of what was taken since the last one, the oldest first.
     pub fn report(&mut self) -> Option<WorkerBody> {
         if self.waiting.is_empty() {
             return None;
         }
         self.reports += 1;
-        let events = self.waiting.drain(..).flat_map(whole_life).collect();
+        let count = self.waiting.len().min(REPORTED_MAX);
+        let events = self.waiting.drain(..count).flat_map(whole_life).collect();
         Some(WorkerBody::Report(v1::Report { number: self.reports, events }))
     }
 
@@ -195,7 +198,7 @@ pub async fn work(target: Target, window: u64, until: u64, watch: bool) -> Resul
         if until > 0 && work.done >= until {
             return Ok(());
         }
-        if let Some(report) = work.report() {
+        while let Some(report) = work.report() {
             link.send(report).await?;
         }
         if work.done > done {

@@ -22,6 +22,7 @@ const PARTS: &[(&str, Measure)] = &[
     ("idle", part::idle),
     ("memory", part::memory),
     ("backlog", part::backlog),
+    ("schedules", part::schedules),
 ];
 
 type Measure = fn(&Programs, usize) -> Result<Table, String>;

@@ -94,6 +94,8 @@ pub struct Follower<'a> {
     last_seq: u64,
     is_queued: bool,
     is_cancelled: bool,
+    /// It is over; what the stream held by then is shown to its end.
+    over: Option<Ended>,
 }
 
 impl<'a> Follower<'a> {
@@ -117,6 +119,7 @@ impl<'a> Follower<'a> {
             last_seq: 0,
             is_queued: false,
             is_cancelled: false,
+            over: None,
         })
     }
 
@@ -134,6 +137,7 @@ impl<'a> Follower<'a> {
     pub async fn follow(&mut self, until: Until) -> anyhow::Result<Ended> {
         self.until = until;
         self.is_cancelled = false;
+        self.over = None;
         self.progress.resume();
         let ended = self.connected().await;
         self.progress.pause();
@@ -151,6 +155,7 @@ impl<'a> Follower<'a> {
                     (lost, wait) = (None, RETRY_FIRST);
                     match self.read(events).await? {
                         Read::Ended(ended) => return Ok(ended),
+                        Read::Again => continue,
                         Read::Broken(error) => error,
                     }
                 }
@@ -188,8 +193,8 @@ impl<'a> Follower<'a> {
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(event)) => {
-                        if let Some(ended) = self.take(event).await? {
-                            return Ok(Read::Ended(ended));
+                        if let Some(read) = self.take(event).await? {
+                            return Ok(read);
                         }
                     }
                     Some(Err(error)) => return Ok(Read::Broken(Some(error))),
@@ -206,7 +211,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    async fn take(&mut self, event: Event) -> anyhow::Result<Option<Ended>> {
+    async fn take(&mut self, event: Event) -> anyhow::Result<Option<Read>> {
         let may_be_over = match event {
             Event::Snapshot(snapshot) => {
                 self.snapshot(&snapshot);
@@ -225,7 +230,18 @@ impl<'a> Follower<'a> {
         if self.cursor < self.last_seq || !may_be_over && self.cursor != self.last_seq {
             return Ok(None);
         }
-        self.over().await
+        if let Some(over) = self.over.take() {
+            return Ok(Some(Read::Ended(over)));
+        }
+        Ok(match self.over().await? {
+            Some(Ended::Left) => Some(Read::Ended(Ended::Left)),
+            // It may have become so since the stream's end was told: that is asked for again.
+            Some(over) => {
+                self.over = Some(over);
+                Some(Read::Again)
+            }
+            None => None,
+        })
     }
 
     fn snapshot(&mut self, snapshot: &TaskSnapshot) {
@@ -379,6 +395,8 @@ impl<'a> Follower<'a> {
 
 enum Read {
     Ended(Ended),
+    /// On a new connection, from the cursor on.
+    Again,
     Broken(Option<ClientError>),
 }
 

@@ -107,8 +107,9 @@ pub const READY_WORKSPACES: usize = 32;
 pub const SHARES_MAX: usize = 1_024;
 /// Parked tasks looked at when a session becomes free.
 pub const WAITERS_MAX: usize = 64;
-/// Timers taken in one search of what is due.
+/// Timers taken in one search of what is due: however many are, commands have places beside them.
 pub const DUE_MAX: usize = 256;
+const _: () = assert!(DUE_MAX * 2 <= BATCH_COMMANDS_MAX);
 /// The floor under a lost wake-up.
 pub const POLL_FLOOR: Span = Span::seconds(1);
 

@@ -22,6 +22,7 @@
 //!
 //! **Not here** Two servers on one file; what rows mean.
 
+mod checkpoint;
 mod find;
 mod log;
 mod migrate;
@@ -42,6 +43,7 @@ use hostler_core::key::{Key, Loaded};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use self::checkpoint::Checkpoints;
 use crate::{Error, LogRange, Page, Query, Sequenced, Store};
 
 /// Lists that are read at once; more wait for each other.
@@ -52,9 +54,6 @@ const READER_CACHE_KIB: i64 = 2 << 10;
 /// Set when the file is made. Rows of 1 KiB fill small pages badly, and rows at random places
 /// write large ones for nothing: this is between.
 const PAGE_BYTES: i64 = 8 << 10;
-/// The log is copied into the file when it has so many pages, 16 MiB: a page that is written
-/// again and again is copied once, and what a crash leaves is read back in a moment.
-const CHECKPOINT_PAGES: i64 = 2 << 10;
 /// Every statement of the keeper stays prepared.
 const STATEMENTS: usize = 128;
 /// Nobody else writes; a reader may hold the file while a crashed one's log is taken over.
@@ -62,6 +61,8 @@ const BUSY: Duration = Duration::from_secs(5);
 
 pub struct Sqlite {
     writer: Mutex<Connection>,
+    /// After the writer: it ends when that is closed.
+    _checkpoints: Checkpoints,
     readers: Vec<Mutex<Connection>>,
     next_reader: AtomicUsize,
     /// The last to go: whoever holds it next finds the connections closed.
@@ -83,12 +84,14 @@ impl Sqlite {
     /// Opens the file, or makes it. [`Store::migrate`] is to be called before anything else.
     pub fn open(path: &Path) -> Result<Sqlite, Error> {
         let lock = lock(path)?;
-        let writer = Connection::open(path).map_err(unavailable)?;
+        let mut writer = Connection::open(path).map_err(unavailable)?;
         prepare_writer(&writer).map_err(unavailable)?;
+        let checkpoints = Checkpoints::start(path, &mut writer)?;
         let readers = (0..READERS).map(|_| open_reader(path).map(Mutex::new));
         let readers = readers.collect::<Result<_, _>>().map_err(unavailable)?;
         let next_reader = AtomicUsize::new(0);
-        Ok(Sqlite { writer: Mutex::new(writer), readers, next_reader, _lock: lock })
+        let writer = Mutex::new(writer);
+        Ok(Sqlite { writer, _checkpoints: checkpoints, readers, next_reader, _lock: lock })
     }
 
     /// For tests of a full disk: the file cannot grow beyond so many pages.
@@ -182,7 +185,6 @@ fn prepare_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Otherwise a bound value may plan the search for ready work anew.

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use hostler_core::batch::{Batch, Find, Found};
 use hostler_core::id::WorkspaceId;
@@ -207,6 +208,37 @@ fn large(number: u64) -> Batch {
     input.message = "m".repeat(40_000);
     batch.writes.push(rows::put(None, Row::Input(input)));
     batch
+}
+
+const MIB: u64 = 1 << 20;
+
+fn file_bytes(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
+}
+
+#[test]
+fn the_log_is_copied_into_the_file_and_stays_short() {
+    let (store, folder) = sqlite();
+    let path = folder.path().join("store.db");
+    let log = folder.path().join("store.db-wal");
+    let mut number = 0;
+    while file_bytes(&log) < 17 * MIB {
+        number += 1;
+        store.commit(&large(number)).expect("it is committed");
+    }
+    // Without a word more it comes into the file; in the log a page stands once for each commit.
+    let end = Instant::now() + Duration::from_secs(20);
+    while file_bytes(&path) < 5 * MIB {
+        assert!(Instant::now() < end, "{} bytes", file_bytes(&path));
+        std::thread::yield_now();
+    }
+    for _ in 0..3_000 {
+        number += 1;
+        store.commit(&large(number)).expect("it is committed");
+    }
+    assert!(file_bytes(&path) > 100 * MIB, "{} bytes", file_bytes(&path));
+    assert!(file_bytes(&log) < 66 * MIB, "{} bytes", file_bytes(&log));
+    assert!(is_there(&store, number));
 }
 
 /// A folder with its own small disk, as root only; it is taken off again at the end.

@@ -10,6 +10,9 @@ const LIVE_TASKS: u32 = 20_000;
 const IDLE_SAMPLES: &str = "500";
 const QUEUED: &str = "100000";
 const MEMORY_MIB_MAX: f64 = 100.0;
+const SCHEDULES: [u32; 3] = [1_000, 20_000, 100_000];
+/// How late the last of each 1 000 may be.
+const LATE_MS_MAX: f64 = 100.0;
 
 /// The class of the loads, as the loads name it; and one that no worker of theirs offers.
 const MAIN: [&str; 2] = ["main", "gvisor"];
@@ -229,6 +232,40 @@ pub fn backlog(programs: &Programs, rounds: usize) -> Result<Table, String> {
             ratio(paired(&accepts, index)),
             millis(median(claims[index].clone())),
             ratio(paired(&claims, index)),
+        ]);
+    }
+    Ok(table)
+}
+
+/// Schedules that are due in the same minute, each with a class of its own: one server for each
+/// count. The probe has none.
+pub fn schedules(programs: &Programs, _: usize) -> Result<Table, String> {
+    let mut table = Table::new(&[
+        "due at once",
+        "fired/s",
+        "half by, ms",
+        "all by, ms",
+        "all by, ms for each 1 000",
+        "goal",
+        "met",
+        "accept p50 ms meanwhile",
+        "p99 ms",
+    ]);
+    for count in SCHEDULES {
+        let server = programs.serve(Which::Hostler)?;
+        let output = server.load("schedules", &[&count.to_string(), "64"])?;
+        let late_ms = figure(&output, "late_max_ms")?;
+        let per_1000 = late_ms * 1_000.0 / f64::from(count);
+        table.push(vec![
+            count.to_string(),
+            whole(figure(&output, "per_s")?),
+            whole(figure(&output, "late_p50_ms")?),
+            whole(late_ms),
+            whole(per_1000),
+            format!("{LATE_MS_MAX}"),
+            verdict(per_1000 <= LATE_MS_MAX),
+            millis(figure(&output, "accept_p50_us")?),
+            millis(figure(&output, "accept_p99_us")?),
         ]);
     }
     Ok(table)

@@ -79,16 +79,17 @@ async fn an_instance_is_listed_in_pages_set_and_reset() {
         server.post("/tasks", body).await;
     }
     let (_, first) = server.get("/instances?limit=2").await;
-    let keys = |page: &Value| -> Vec<String> {
+    let keys = |page: &Value| -> Vec<(String, String)> {
+        let text = |field: &Value| field.as_str().unwrap().to_owned();
         let rows = page["instances"].as_array().unwrap().iter();
-        rows.map(|row| row["instance_key"].as_str().unwrap().to_owned()).collect()
+        rows.map(|row| (text(&row["created_at"]), text(&row["instance_key"]))).collect()
     };
     let cursor = first["next_cursor"].as_str().unwrap();
     let (_, second) = server.get(&format!("/instances?limit=2&cursor={cursor}")).await;
     let all = [keys(&first), keys(&second)].concat();
-    assert!(all.is_sorted() && all.len() == 3, "{all:?}");
+    assert!(all.iter().rev().is_sorted() && all.len() == 3, "{all:?}");
     assert_eq!((&second["has_more"], &second["next_cursor"]), (&json!(false), &Value::Null));
-    let path = format!("/instances/{}", all[0]);
+    let path = format!("/instances/{}", all[0].1);
     let (_, one) = server.get(&path).await;
     assert_eq!(one["ready_tasks"], json!({ "urgent": 0, "high": 0, "normal": 1, "low": 0 }));
     assert_eq!((&one["pool"], &one["concurrency"]), (&json!("default"), &json!(4)));
@@ -100,7 +101,7 @@ async fn an_instance_is_listed_in_pages_set_and_reset() {
     patch(&server, "/agents/coder", json!({ "config": { "max_concurrency": 2 } })).await;
     let (_, kept) = server.get(&path).await;
     assert_eq!(kept["concurrency"], 7);
-    let (_, other) = server.get(&format!("/instances/{}", all[1])).await;
+    let (_, other) = server.get(&format!("/instances/{}", all[1].1)).await;
     assert_eq!(other["concurrency"], 2);
     let (_, back) = patch(&server, &path, json!({ "concurrency": null })).await;
     assert_eq!((&back["concurrency"], &back["concurrency_is_own"]), (&json!(2), &json!(false)));

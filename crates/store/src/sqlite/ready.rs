@@ -36,7 +36,8 @@ macro_rules! tier {
                 " = 1 AND workspace_id = ?1 AND needs > ?2 ORDER BY needs LIMIT 1"
             ),
             classes: concat!(
-                "SELECT pass, created_at, key, room, turn, weight FROM instances INDEXED BY instances_",
+                "SELECT pass, created_at, key, room, turn, weight ",
+                "FROM instances INDEXED BY instances_",
                 $ready,
                 " WHERE ",
                 $ready,
