@@ -165,7 +165,7 @@ impl<'a> Follower<'a> {
             if let Some(error) = broken
                 && (!error.is_retryable() || since.elapsed() > RETRY_MAX)
             {
-                return Err(error.into());
+                return self.over.take().ok_or_else(|| error.into());
             }
             self.progress.wait_for("the connection is gone; trying again");
             tokio::select! {
@@ -180,7 +180,7 @@ impl<'a> Follower<'a> {
             if let Err(error) = self.site.again().await
                 && since.elapsed() > RETRY_MAX
             {
-                return Err(error);
+                return self.over.take().ok_or(error);
             }
         }
     }
@@ -230,17 +230,14 @@ impl<'a> Follower<'a> {
         if self.cursor < self.last_seq || !may_be_over && self.cursor != self.last_seq {
             return Ok(None);
         }
-        if let Some(over) = self.over.take() {
-            return Ok(Some(Read::Ended(over)));
-        }
+        let was_over = self.over.take().is_some();
         Ok(match self.over().await? {
-            Some(Ended::Left) => Some(Read::Ended(Ended::Left)),
-            // It may have become so since the stream's end was told: that is asked for again.
-            Some(over) => {
-                self.over = Some(over);
+            Some(Ended::Over(run)) if !was_over => {
+                // Perhaps since the stream's end was told: that is asked for again.
+                self.over = Some(Ended::Over(run));
                 Some(Read::Again)
             }
-            None => None,
+            ended => ended.map(Read::Ended),
         })
     }
 
@@ -341,7 +338,7 @@ impl<'a> Follower<'a> {
     /// Ctrl-C or SIGTERM.
     async fn stop(&mut self, stop: Stop) -> anyhow::Result<Option<Ended>> {
         if self.on_stop == OnStop::Leave || self.is_cancelled {
-            return Ok(Some(Ended::Left));
+            return Ok(Some(self.over.take().unwrap_or(Ended::Left)));
         }
         let can_ask = Keyboard::is_there() && !self.json && stop == Stop::Interrupt;
         let choice = if can_ask { self.choose().await } else { Choice::Cancel };

@@ -55,7 +55,7 @@ pub enum Find {
     /// Ready tasks of classes that have room and fit one of these (`capacity::ready`),
     /// beginning with the workspaces above `after`.
     Ready { rooms: Vec<Room>, limit: usize, after: WorkspaceId },
-    /// The classes of an agent by key, at most `limits::CLASSES_MAX`.
+    /// The classes of an agent, the oldest first, at most `limits::CLASSES_MAX`.
     Classes { agent: AgentId },
     /// The classes of a workspace that a spent budget holds back, by key, as many at most.
     Held { workspace: WorkspaceId },

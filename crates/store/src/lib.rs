@@ -36,8 +36,12 @@ pub use query::{LogRange, Page, Query, Sequenced};
 pub trait Store: Send + Sync {
     /// Brings the schema to this version, and makes sure that the workspace `default` exists.
     fn migrate(&self) -> Result<(), Error>;
-    /// The rows of these keys, in the same order.
+    /// The rows of these keys, in the same order, for the engine.
     fn load(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error>;
+    /// The same for everybody else, who is not to hold up the engine.
+    fn look(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
+        self.load(keys)
+    }
     /// A search of the engine: names only.
     fn find(&self, find: &Find) -> Result<Found, Error>;
     /// Writes all of it or nothing.

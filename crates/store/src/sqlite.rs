@@ -1,7 +1,7 @@
 //! # SQLite
 //!
 //! **What** The keeper for one server and one file. Commits, searches and loads go through one
-//! connection; lists and streams are read beside it through a few read-only ones.
+//! connection; what callers see is read beside it through a few read-only ones.
 //!
 //! **Invariants** `INV-STORE-1` rests on WAL with `synchronous = FULL`: the log is synced before
 //! COMMIT returns. One process at a time: whoever opens the file holds `<file>.lock`. A statement
@@ -86,10 +86,11 @@ impl Sqlite {
         let lock = lock(path)?;
         let mut writer = Connection::open(path).map_err(unavailable)?;
         prepare_writer(&writer).map_err(unavailable)?;
-        let checkpoints = Checkpoints::start(path, &mut writer)?;
         let readers = (0..READERS).map(|_| open_reader(path).map(Mutex::new));
         let readers = readers.collect::<Result<_, _>>().map_err(unavailable)?;
         let next_reader = AtomicUsize::new(0);
+        // Last: it ends when the writer is closed, and would wait for that if something failed.
+        let checkpoints = Checkpoints::start(path, &mut writer)?;
         let writer = Mutex::new(writer);
         Ok(Sqlite { writer, _checkpoints: checkpoints, readers, next_reader, _lock: lock })
     }
@@ -128,15 +129,12 @@ impl Store for Sqlite {
     }
 
     fn load(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
-        // What the writer has just written is in its cache. While it commits, a reader sees what
-        // was committed before, and nobody waits behind somebody's long list.
-        let writer = self.writer.try_lock();
-        let free =
-            writer.ok().or_else(|| self.readers.iter().find_map(|reader| reader.try_lock().ok()));
-        match free {
-            Some(connection) => read::load(&connection, keys),
-            None => read::load(&self.writer(), keys),
-        }
+        // What was written a moment ago is in the writer's cache.
+        read::load(&self.writer(), keys)
+    }
+
+    fn look(&self, keys: &[Key]) -> Result<Vec<Loaded>, Error> {
+        read::load(&self.reader(), keys)
     }
 
     fn find(&self, find: &Find) -> Result<Found, Error> {

@@ -359,7 +359,7 @@ fn wait(
 }
 
 /// The agent's word for a turn that it was told to stop before it had taken its input.
-const NOT_TAKEN: &str = "cancelled";
+pub const NOT_TAKEN: &str = "cancelled";
 
 /// The turn was stopped, and not done.
 fn is_aborted(ended: &TurnEnded) -> bool {

@@ -56,7 +56,7 @@ impl View {
             return Ok(Rows::new());
         }
         let keys: Vec<Key> = keys.into_iter().collect();
-        let loaded = self.read(move |store| store.load(&keys)).await?;
+        let loaded = self.read(move |store| store.look(&keys)).await?;
         Ok(loaded.into_iter().filter_map(|(key, row)| Some((key, row?.1))).collect())
     }
 

@@ -12,6 +12,8 @@ pub enum Standing {
     Running,
     Injected,
     Ended,
+    /// It ended before its start; once the server knows that, it may come again as a turn.
+    NotTaken,
     /// The process will not take it as a steer; it may come again as a turn.
     Returned,
 }
@@ -35,6 +37,9 @@ impl Messages {
     pub fn settle(&mut self, id: InputId) {
         if let Some((standing, is_settled)) = self.all.get_mut(&id) {
             *is_settled = !matches!(standing, Standing::Given | Standing::Running);
+            if *standing == Standing::NotTaken {
+                *standing = Standing::Returned;
+            }
         }
     }
 

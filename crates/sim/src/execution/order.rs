@@ -31,7 +31,7 @@ impl World {
         let id = input.id;
         match execution.messages.standing(id) {
             // It was a steer, and began its turn before the server's answer came.
-            Some(Standing::Running | Standing::Ended) => {}
+            Some(Standing::Running | Standing::Ended | Standing::NotTaken) => {}
             // It joined the turn of another steer; the server heard of its end first.
             Some(Standing::Injected) => {
                 let ended = without_result(id, "skipped");
@@ -90,7 +90,7 @@ impl World {
             execution.messages.set(input_id, Standing::Returned);
             self.report(index, attempt, What::Returned { input_id });
         } else {
-            execution.messages.set(input_id, Standing::Ended);
+            execution.messages.set(input_id, Standing::NotTaken);
             let ended = without_result(input_id, "cancelled");
             self.report(index, attempt, What::TurnEnded(Box::new(ended)));
         }

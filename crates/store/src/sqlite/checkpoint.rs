@@ -1,9 +1,8 @@
 //! How the write-ahead log comes into the file.
 //!
-//! **What** A thread with a connection of its own copies what was committed, beside the writer;
-//! its syncs and writes are no commit's. A log that is copied whole begins anew at the next
-//! commit. Without a pause the writer is always ahead of it: at [`LOG_PAGES_MAX`] the writer copies
-//! the rest itself.
+//! **What** A thread with a connection of its own copies what was committed, beside the writer.
+//! A log that is copied whole begins anew at the next commit. Without a pause the writer is always
+//! ahead of the thread: at [`LOG_PAGES_MAX`] it copies the rest itself, and syncs the file.
 //!
 //! **Failure** A copy that fails, on a full disk for instance, is made up for by the next: until
 //! then the log grows. Nothing depends on it but the log's length and how long it takes to read

@@ -325,7 +325,6 @@ impl Newest {
     }
 }
 
-/// Leaves out the row that was read to see whether there are more.
 /// When an instance of the workspace was made.
 fn made(connection: &Connection, workspace: i64, key: &str) -> Result<Option<i64>, Error> {
     let mut statement = connection.prepare_cached(INSTANCE_MADE).map_err(unavailable)?;
@@ -333,6 +332,7 @@ fn made(connection: &Connection, workspace: i64, key: &str) -> Result<Option<i64
     made.optional().map_err(unavailable)
 }
 
+/// Leaves out the row that was read to see whether there are more.
 fn cut(mut rows: Vec<Row>, limit: usize) -> Page {
     let has_more = rows.len() > limit;
     rows.truncate(limit);

@@ -5,13 +5,14 @@
 //! execution writes down how it goes on.
 //!
 //! **States** of a message: given (by the server), written (to the agent), running (the lead of
-//! the turn), and done with: injected, ended, returned.
+//! the turn), and done with: injected, ended, not taken, returned.
 //!
 //! **Invariants** A message comes to the agent once. A message is held until the server knows
 //! that it is done with, so that nothing is given again on the word of an overtaken heartbeat.
 //! The last [`REMEMBERED`] that are done with are remembered, all others for as long as they last.
 //!
-//! **Failure** A repeated message is left aside. One that was returned may come again as a turn.
+//! **Failure** A repeated message is left aside. One that was returned may come again as a turn;
+//! so may a turn that ended before its start, once the server knows that: what came before is old.
 //!
 //! **Not here** Giving it to the agent (`talk`).
 
@@ -31,6 +32,7 @@ pub(crate) enum Standing {
     Running,
     Injected,
     Ended,
+    NotTaken,
     Returned,
 }
 
@@ -50,7 +52,7 @@ impl Standing {
     fn is_done(self) -> bool {
         match self {
             Standing::Given | Standing::Written | Standing::Running => false,
-            Standing::Injected | Standing::Ended | Standing::Returned => true,
+            Standing::Injected | Standing::Ended | Standing::NotTaken | Standing::Returned => true,
         }
     }
 }
@@ -95,7 +97,12 @@ impl Inputs {
 
     /// The server knows how it ended.
     pub(crate) fn settle(&self, input_id: &str) {
-        self.change(input_id, |message| message.settled = message.standing.is_done());
+        self.change(input_id, |message| {
+            message.settled = message.standing.is_done();
+            if message.standing == Standing::NotTaken {
+                message.standing = Standing::Returned;
+            }
+        });
     }
 
     pub(super) fn standing(&self, input_id: &str) -> Option<Standing> {
@@ -188,6 +195,19 @@ mod tests {
         assert!(inputs.turn().is_none(), "the agent has not got it yet");
         inputs.set("a", Standing::Written);
         assert!(inputs.turn().is_some());
+    }
+
+    #[test]
+    fn a_turn_that_was_not_taken_may_come_again_once_the_server_knows() {
+        let inputs = Inputs::default();
+        assert!(inputs.take("a", false));
+        inputs.set("a", Standing::NotTaken);
+        assert!(!inputs.take("a", false), "it is given on old knowledge");
+        assert_eq!(inputs.held(), ["a"]);
+        inputs.settle("a");
+        assert!(inputs.held().is_empty());
+        assert!(!inputs.take("a", true) && inputs.take("a", false));
+        assert_eq!(inputs.standing("a"), Some(Standing::Given));
     }
 
     #[test]

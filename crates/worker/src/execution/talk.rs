@@ -16,6 +16,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use hostler_core::run::start::NOT_TAKEN;
 use hostler_core::supervisor::ladder::{self, Ladder};
 use hostler_core::time::{Span, Timestamp};
 use hostler_wire::v1;
@@ -258,7 +259,7 @@ impl<'a> Talk<'a> {
         match inputs.standing(&input.input_id) {
             // It was a steer, and began its turn by itself before the server's answer came.
             Some(Standing::Running) => return inputs.promote(&input.input_id),
-            Some(Standing::Ended) => return,
+            Some(Standing::Ended | Standing::NotTaken) => return,
             Some(Standing::Injected) => return self.skipped(input).await,
             Some(Standing::Returned) => inputs.set(&input.input_id, Standing::Given),
             Some(Standing::Given | Standing::Written) | None => {}
@@ -402,7 +403,13 @@ impl<'a> Talk<'a> {
         if self.given.as_ref() == Some(&result.input_id) {
             self.given = None;
         }
-        self.execution.inputs.set(&result.input_id, Standing::Ended);
+        let standing = match self.execution.inputs.standing(&result.input_id) {
+            Some(Standing::Given | Standing::Written) if result.reason == NOT_TAKEN => {
+                Standing::NotTaken
+            }
+            _ => Standing::Ended,
+        };
+        self.execution.inputs.set(&result.input_id, standing);
         self.answers_due += u32::from(!result.last);
         self.last_is_done = !result.is_error && !result.waiting_for_input;
         let end = Reported::TurnEnded(report::turn_ended(result));
