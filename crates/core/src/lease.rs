@@ -60,7 +60,7 @@ pub struct Lease {
     /// Inputs that are on their way into the running turn and not confirmed, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steers: Vec<InputId>,
-    /// Steers that the process gave back: it is not steered with them again.
+    /// Steers that the process gave back and that wait: it is not steered with them again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returned: Vec<InputId>,
     /// The running turn is being stopped for an input that waits (INP-2).

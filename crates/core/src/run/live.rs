@@ -178,10 +178,12 @@ pub(crate) fn ended_late(txn: &mut Txn<'_>, mut lease: Lease, used: Usage) -> De
 /// A steer that its process will not take any more waits for a turn of its own.
 pub(crate) fn returned(txn: &mut Txn<'_>, mut lease: Lease, id: InputId) -> Decided<Verdict> {
     if let Some(place) = lease.steers.iter().position(|steer| *steer == id) {
+        let mut task = txn.known(txn.task(lease.task_id))?;
         lease.steers.remove(place);
+        // What has left the inbox since is asked about no more.
+        lease.returned.retain(|id| task.inbox.contains(id));
         lease.returned.push(id);
         txn.put_lease(lease.clone())?;
-        let mut task = txn.known(txn.task(lease.task_id))?;
         fall_back(txn, &lease, &mut task, &[id], "returned")?;
         if matches!(lease.turn, Turn::Idle(..)) {
             idle::resume(txn, lease, &mut task)?;
